@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * struct vd_block: positioned bytes, wherever they live (a file, memory, a fault-injecting or
+ * tracing wrapper). The one dispatcher, block.c, checks arguments and tells errors with the block's
+ * name.
+ *
+ * Threads: every function may be called from any thread at once, except vd_block_close.
+ */
+#ifndef VD_BLOCK_BLOCK_H
+#define VD_BLOCK_BLOCK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+struct vd_block;
+
+/* Which file this is, for loop and double-use detection. */
+struct vd_block_identity {
+    uint64_t device;
+    uint64_t inode;
+};
+
+enum vd_block_capability {
+    VD_BLOCK_WRITABLE = 1u << 0,
+    VD_BLOCK_DEVICE = 1u << 1, /* a block device: its size is fixed */
+    VD_BLOCK_DIRECT = 1u << 2, /* O_DIRECT: the block aligns and bounces by itself */
+};
+
+/* For implementations. Offsets and lengths arrive checked; `self` is the embedded base. */
+struct vd_block_ops {
+    const char *name;
+    /* Reads up to `length` bytes; fewer only at the end of the file. */
+    int (*read)(struct vd_block *self, uint64_t offset_bytes, void *buffer, size_t length,
+                size_t *ret_done, struct vd_error *err);
+    /* Writes all or fails. */
+    int (*write)(struct vd_block *self, uint64_t offset_bytes, const void *buffer, size_t length,
+                 struct vd_error *err);
+    int (*flush)(struct vd_block *self, struct vd_error *err);
+    int (*size)(struct vd_block *self, uint64_t *ret_bytes, struct vd_error *err);
+    int (*resize)(struct vd_block *self, uint64_t size_bytes, struct vd_error *err);
+    /* Next stored range at or after `offset`, [*ret_start, *ret_end); start == end == size when
+     * only a hole follows. NULL: everything is data. */
+    int (*next_data)(struct vd_block *self, uint64_t offset_bytes, uint64_t *ret_start,
+                     uint64_t *ret_end, struct vd_error *err);
+    /* Bytes of storage in use (st_blocks * 512); NULL: the size. */
+    int (*allocated)(struct vd_block *self, uint64_t *ret_bytes, struct vd_error *err);
+    /* Releases everything; returns a late write error. */
+    int (*close)(struct vd_block *self, struct vd_error *err);
+};
+
+struct vd_block {
+    const struct vd_block_ops *ops;
+    char *path; /* as opened; owned, for messages */
+    unsigned capabilities;
+    struct vd_block_identity identity;
+};
+
+/* All of [offset, offset + length) or VD_E_TRUNCATED (the file ends inside it) or VD_E_IO. */
+VD_MUST_CHECK int vd_block_read(struct vd_block *block, uint64_t offset_bytes, void *buffer,
+                                size_t length, struct vd_error *err);
+/* Short only at the end of the file; 0 bytes at or past it is success. */
+VD_MUST_CHECK int vd_block_read_some(struct vd_block *block, uint64_t offset_bytes, void *buffer,
+                                     size_t length, size_t *ret_done, struct vd_error *err);
+VD_MUST_CHECK int vd_block_write(struct vd_block *block, uint64_t offset_bytes, const void *buffer,
+                                 size_t length, struct vd_error *err);
+VD_MUST_CHECK int vd_block_flush(struct vd_block *block, struct vd_error *err);
+VD_MUST_CHECK int vd_block_size(struct vd_block *block, uint64_t *ret_bytes, struct vd_error *err);
+VD_MUST_CHECK int vd_block_resize(struct vd_block *block, uint64_t size_bytes,
+                                  struct vd_error *err);
+VD_MUST_CHECK int vd_block_next_data(struct vd_block *block, uint64_t offset_bytes,
+                                     uint64_t *ret_start, uint64_t *ret_end, struct vd_error *err);
+VD_MUST_CHECK int vd_block_allocated(struct vd_block *block, uint64_t *ret_bytes,
+                                     struct vd_error *err);
+/* The path it was opened by; valid while the block is open. */
+const char *vd_block_path(const struct vd_block *block);
+
+/* Closes and reports a late write error. The block is gone either way. NULL allowed. */
+int vd_block_close(struct vd_block *block, struct vd_error *err);
+/* Close where nothing was written, so nothing can be lost. */
+void vd_block_free(struct vd_block *block);
+VD_DEFINE_CLEANUP(struct vd_block *, vd_block_free)
+
+#endif

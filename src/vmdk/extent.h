@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * struct vd_extent: a contiguous range of a link's sectors stored in one file. An extent
+ * translates, it never moves data: lookup() says where sectors are, the mover (mover.h) fetches
+ * them.
+ *
+ * Threads: lookup from any thread at once.
+ */
+#ifndef VD_VMDK_EXTENT_H
+#define VD_VMDK_EXTENT_H
+
+#include "base/log.h"
+#include "block/block.h"
+#include "vmdk/descriptor.h"
+#include "vmdk/table-cache.h"
+
+enum vd_lookup_kind {
+    VD_LOOKUP_ABSENT,     /* ask the parent */
+    VD_LOOKUP_ZERO,       /* zeros, do not ask */
+    VD_LOOKUP_DATA,       /* at offset_bytes of the extent's block */
+    VD_LOOKUP_COMPRESSED, /* the record of the grain that holds the sector is at offset_bytes */
+};
+
+struct vd_lookup {
+    enum vd_lookup_kind kind;
+    uint64_t length_sectors; /* of the run that begins at the sector asked for; 1 .. max asked */
+    uint64_t offset_bytes;   /* DATA: of the sector asked for; COMPRESSED: of the grain's record */
+    uint64_t stored_sectors; /* DATA: how many of the run are really in the file; the rest of it,
+                                past the end of a flat file opened with FILL_SHORT or past the last
+                                short grain, reads as zeros. Equals length_sectors otherwise */
+    uint64_t grain_start_sectors; /* COMPRESSED: first sector of the grain in the extent */
+};
+
+/* How compressed grains are framed; see grain-record.h. */
+enum vd_record_form {
+    VD_RECORD_MARKER /* 12 bytes: lba, size */,
+    VD_RECORD_SIZE_ONLY /* 4 bytes */
+};
+
+struct vd_extent;
+
+struct vd_extent_ops {
+    const char *name; /* "flat", "sparse", "cowd", ... */
+    /* `sector` < capacity, 1 <= max_sectors <= capacity - sector, both relative to the extent. Runs
+     * should be as long as the tables at hand show: contiguous grains are one DATA run, and long
+     * ABSENT/ZERO stretches one run. COMPRESSED runs end with their grain. */
+    int (*lookup)(struct vd_extent *self, uint64_t sector, uint64_t max_sectors,
+                  struct vd_lookup *ret, struct vd_error *err);
+    void (*free)(struct vd_extent *self); /* the format's own parts; not block, not line */
+};
+
+/* What `info` and messages tell of a sparse extent; zeros for raw ones. */
+struct vd_extent_facts {
+    const char *format; /* "flat", "zero", "KDMV", "COWD", "SESparse" */
+    uint32_t version;
+    uint32_t flags;
+    uint64_t header_capacity_sectors;
+    uint64_t grain_sectors;
+    uint32_t table_entries; /* per grain table */
+    uint64_t num_tables;
+    uint64_t overhead_sectors;
+    bool compressed;
+    bool markers;
+    bool redundant_tables;
+    bool zeroed_grains;
+    bool unclean_shutdown;
+};
+
+/* Embedded first in every implementation. Fixed at open. */
+struct vd_extent {
+    const struct vd_extent_ops *ops;
+    struct vd_block *block;       /* NULL for ZERO; owned by the link */
+    struct vd_table_cache *cache; /* the chain's */
+    uint64_t capacity_sectors;    /* the extent line's */
+    uint64_t file_bytes;          /* size of block at open */
+    uint64_t grain_sectors;       /* 0 for raw */
+    enum vd_record_form record_form;
+    struct vd_extent_facts facts;
+};
+
+/* What an opener of a format is given. `block` stays the caller's, also on failure. */
+struct vd_extent_params {
+    struct vd_block *block; /* NULL for ZERO */
+    struct vd_table_cache *cache;
+    const struct vd_log *log;
+    const struct vd_extent_line *line;
+    bool fill_short; /* VD_VMDK_FILL_SHORT */
+    bool embedded;   /* the descriptor sits in this very file */
+};
+
+/* One opener per format; each validates everything it will later rely on. */
+VD_MUST_CHECK int vd_extent_flat_open(const struct vd_extent_params *params, struct vd_extent **ret,
+                                      struct vd_error *err); /* FLAT VMFS VMFSTHIN devices */
+VD_MUST_CHECK int vd_extent_zero_open(const struct vd_extent_params *params, struct vd_extent **ret,
+                                      struct vd_error *err);
+VD_MUST_CHECK int vd_extent_sparse_open(const struct vd_extent_params *params,
+                                        struct vd_extent **ret, struct vd_error *err); /* KDMV */
+VD_MUST_CHECK int vd_extent_cowd_open(const struct vd_extent_params *params, struct vd_extent **ret,
+                                      struct vd_error *err);
+VD_MUST_CHECK int vd_extent_sesparse_open(const struct vd_extent_params *params,
+                                          struct vd_extent **ret, struct vd_error *err);
+
+/* Dispatcher: asserts the request is legal and the answer too. */
+VD_MUST_CHECK int vd_extent_lookup(struct vd_extent *extent, uint64_t sector, uint64_t max_sectors,
+                                   struct vd_lookup *ret, struct vd_error *err);
+void vd_extent_free(struct vd_extent *extent); /* NULL allowed; leaves the block open */
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A link: one descriptor and its extents. */
+#ifndef VD_VMDK_LINK_H
+#define VD_VMDK_LINK_H
+
+#include "vmdk/descriptor.h"
+#include "vmdk/extent.h"
+#include "vmdk/vmdk.h"
+
+struct vd_link_extent {
+    struct vd_extent *extent;
+    struct vd_block *block; /* owned; NULL for ZERO */
+    uint64_t start_sectors; /* in the link */
+    const char *path;       /* of the file, absolute or as reached; NULL for ZERO */
+};
+
+struct vd_link {
+    char *path; /* of the descriptor, as reached; owned */
+    struct vd_descriptor *descriptor;
+    struct vd_link_extent *extents; /* ascending start_sectors, tiling the capacity */
+    size_t num_extents;
+    uint64_t capacity_sectors;
+    struct vd_block_identity identity; /* of the file that holds the descriptor */
+    bool embedded;                     /* the descriptor is inside its only extent */
+};
+
+VD_MUST_CHECK int vd_link_open(const char *path, const struct vd_vmdk_options *options,
+                               struct vd_table_cache *cache, struct vd_link **ret,
+                               struct vd_error *err);
+void vd_link_free(struct vd_link *link);
+VD_DEFINE_CLEANUP(struct vd_link *, vd_link_free)
+
+/* Index of the extent that holds `sector`: binary search. */
+size_t vd_link_extent_at(const struct vd_link *link, uint64_t sector);
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The mover: plans a request on a chain into runs and carries them out. It knows no format: extents
+ * translate (extent.h), blocks move bytes. Links are searched from the leaf; a range a link does
+ * not hold is handed to its parent as a range of sectors, never of grains, because links may differ
+ * in format, grain size and split.
+ *
+ * Threads: all functions from any thread at once.
+ */
+#ifndef VD_VMDK_MOVER_H
+#define VD_VMDK_MOVER_H
+
+#include "vmdk/link.h"
+
+struct vd_mover;
+
+/* links[0] is the leaf. The array and its links stay the caller's and outlive the mover.
+ * `missing_parent`: the last link has a parent that is not open; what it does not hold is an error
+ * (VD_E_PARTIAL_CHAIN) on read and ABSENT in maps. */
+VD_MUST_CHECK int vd_mover_new(struct vd_link *const *links, size_t num_links, bool missing_parent,
+                               struct vd_mover **ret, struct vd_error *err);
+void vd_mover_free(struct vd_mover *mover);
+
+VD_MUST_CHECK int vd_mover_read(struct vd_mover *mover, uint64_t start_sectors,
+                                uint64_t count_sectors, void *buffer, struct vd_error *err);
+VD_MUST_CHECK int vd_mover_map(struct vd_mover *mover, uint64_t start_sectors,
+                               uint64_t count_sectors, struct vd_run *runs, size_t max_runs,
+                               size_t *ret_runs, struct vd_error *err);
+
+#endif

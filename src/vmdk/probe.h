@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a file is, by its first bytes; never by its name. */
+#ifndef VD_VMDK_PROBE_H
+#define VD_VMDK_PROBE_H
+
+#include "block/block.h"
+
+enum vd_file_kind {
+    VD_FILE_DESCRIPTOR,
+    VD_FILE_KDMV,
+    VD_FILE_COWD,
+    VD_FILE_SESPARSE,
+    VD_FILE_CTK,
+    VD_FILE_INCOMPLETE_KDMV, /* "kdmv": an interrupted vmdk-convert */
+    VD_FILE_PLN,             /* text of VMware 2/3 plain disks: named, not read */
+    VD_FILE_OTHER,           /* raw data, or anything else */
+};
+
+#define VD_PROBE_BYTES 2048
+
+enum vd_file_kind vd_probe_bytes(const uint8_t *bytes, size_t length);
+VD_MUST_CHECK int vd_probe_block(struct vd_block *block, enum vd_file_kind *ret,
+                                 struct vd_error *err);
+/* "a text descriptor", "a hosted sparse extent (KDMV)", ... for messages. */
+const char *vd_file_kind_text(enum vd_file_kind kind);
+
+#endif
