@@ -10,6 +10,13 @@
 #define VD_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 #define VD_CLEANUP(fn)       __attribute__((cleanup(fn)))
 
+/* Deliberately drops the result of a VD_MUST_CHECK function; gcc warns in spite of (void). */
+#define VD_DISCARD(result) \
+    do {                   \
+        if (result) {      \
+        }                  \
+    } while (0)
+
 /* Hands ownership of a pointer to the caller's expression and clears the variable. */
 #define VD_TAKE_PTR(p)              \
     __extension__({                 \

@@ -18,6 +18,7 @@ struct vd_json {
     bool pretty; /* two-space indent, one member per line */
     int depth;
     bool has_member[VD_JSON_MAX_DEPTH + 1];
+    int sys_errno; /* why the first lost write was lost */
 };
 
 void vd_json_init(struct vd_json *json, FILE *out, bool pretty);

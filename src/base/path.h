@@ -18,9 +18,12 @@ VD_MUST_CHECK char *vd_path_join(const char *folder, const char *name);
 VD_MUST_CHECK char *vd_path_from_windows(const char *path);
 /* Removes "." and "x/.." by text; "../.." at the front of a relative path stays. */
 VD_MUST_CHECK char *vd_path_normalise(const char *path);
-/* True when `path`, joined to a folder, can leave it: absolute, or ".." reaches above the start. */
+/* True when `path`, joined to a folder, can leave it: absolute, or ".." reaches above the start.
+ * Text only: slashes, so turn backslashes before, and no symbolic links. */
 bool vd_path_leaves_folder(const char *path);
-/* Case-insensitive: does the name end with ".vmdk"? */
+/* Does the path end with `suffix` (".vmdk"), ASCII case aside? */
 bool vd_path_has_suffix(const char *path, const char *suffix);
+/* Equal, ASCII case aside, in every locale. */
+bool vd_path_equal_but_case(const char *a, const char *b);
 
 #endif

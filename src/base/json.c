@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/json.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Stdio forgets why an earlier write failed; the first reason is the one worth telling. */
+static void note_failure(struct vd_json *json)
+{
+    if (json->sys_errno == 0 && ferror(json->out))
+        json->sys_errno = errno ? errno : EIO;
+}
+
+static void put_bytes(struct vd_json *json, const char *bytes, size_t length)
+{
+    errno = 0;
+    if (fwrite(bytes, 1, length, json->out) != length)
+        note_failure(json);
+}
+
+static void put(struct vd_json *json, const char *text)
+{
+    put_bytes(json, text, strlen(text));
+}
+
+static void put_line(struct vd_json *json)
+{
+    if (!json->pretty)
+        return;
+    put(json, "\n");
+    for (int i = 0; i < json->depth; i++)
+        put(json, "  ");
+}
+
+/* Length of the well-formed UTF-8 sequence at `s`, 0 when there is none (RFC 3629: no overlong
+ * forms, no surrogates, nothing past U+10FFFF). Reads no byte past the NUL. */
+static size_t utf8_length(const unsigned char *s)
+{
+    unsigned low = 0x80; /* bounds of the second byte */
+    unsigned high = 0xbf;
+    size_t length;
+
+    if (s[0] < 0x80)
+        return 1;
+    if (s[0] >= 0xc2 && s[0] <= 0xdf)
+        length = 2;
+    else if (s[0] >= 0xe0 && s[0] <= 0xef)
+        length = 3;
+    else if (s[0] >= 0xf0 && s[0] <= 0xf4)
+        length = 4;
+    else
+        return 0;
+
+    if (s[0] == 0xe0)
+        low = 0xa0;
+    else if (s[0] == 0xed)
+        high = 0x9f;
+    else if (s[0] == 0xf0)
+        low = 0x90;
+    else if (s[0] == 0xf4)
+        high = 0x8f;
+
+    if (s[1] < low || s[1] > high)
+        return 0;
+    for (size_t i = 2; i < length; i++)
+        if ((s[i] & 0xc0) != 0x80)
+            return 0;
+    return length;
+}
+
+static void put_control(struct vd_json *json, unsigned char c)
+{
+    static const char letters[] = "\b\t\n\f\r";
+    static const char names[] = "btnfr";
+    char text[8];
+    const char *found = memchr(letters, c, sizeof letters - 1);
+    if (found)
+        (void)snprintf(text, sizeof text, "\\%c", names[found - letters]);
+    else
+        (void)snprintf(text, sizeof text, "\\u%04x", c);
+    put(json, text);
+}
+
+static void put_string(struct vd_json *json, const char *value)
+{
+    put(json, "\"");
+    for (const unsigned char *s = (const unsigned char *)value; *s;) {
+        size_t length = utf8_length(s);
+        if (length == 0)
+            put(json, "\xef\xbf\xbd");
+        else if (*s == '"' || *s == '\\')
+            put(json, *s == '"' ? "\\\"" : "\\\\");
+        else if (*s < 0x20)
+            put_control(json, *s);
+        else
+            put_bytes(json, (const char *)s, length);
+        s += length ? length : 1;
+    }
+    put(json, "\"");
+}
+
+/* Everything that stands before a value: the comma, the line, the key. */
+static void begin_member(struct vd_json *json, const char *key)
+{
+    if (json->depth > 0) {
+        if (json->has_member[json->depth])
+            put(json, ",");
+        json->has_member[json->depth] = true;
+        put_line(json);
+    }
+    if (key) {
+        put_string(json, key);
+        put(json, json->pretty ? ": " : ":");
+    }
+}
+
+static void open_bracket(struct vd_json *json, const char *key, const char *bracket)
+{
+    assert(json->depth < VD_JSON_MAX_DEPTH);
+    begin_member(json, key);
+    put(json, bracket);
+    json->depth++;
+    json->has_member[json->depth] = false;
+}
+
+void vd_json_init(struct vd_json *json, FILE *out, bool pretty)
+{
+    memset(json, 0, sizeof *json);
+    json->out = out;
+    json->pretty = pretty;
+}
+
+void vd_json_object(struct vd_json *json, const char *key)
+{
+    open_bracket(json, key, "{");
+}
+
+void vd_json_array(struct vd_json *json, const char *key)
+{
+    open_bracket(json, key, "[");
+}
+
+void vd_json_end(struct vd_json *json, char bracket)
+{
+    assert(json->depth > 0);
+    assert(bracket == '}' || bracket == ']');
+    bool had_member = json->has_member[json->depth];
+    json->depth--;
+    if (had_member)
+        put_line(json);
+    put_bytes(json, &bracket, 1);
+}
+
+void vd_json_string(struct vd_json *json, const char *key, const char *value)
+{
+    if (!value) {
+        vd_json_null(json, key);
+        return;
+    }
+    begin_member(json, key);
+    put_string(json, value);
+}
+
+void vd_json_u64(struct vd_json *json, const char *key, uint64_t value)
+{
+    char text[24];
+    (void)snprintf(text, sizeof text, "%" PRIu64, value);
+    begin_member(json, key);
+    put(json, text);
+}
+
+void vd_json_bool(struct vd_json *json, const char *key, bool value)
+{
+    begin_member(json, key);
+    put(json, value ? "true" : "false");
+}
+
+void vd_json_null(struct vd_json *json, const char *key)
+{
+    begin_member(json, key);
+    put(json, "null");
+}
+
+/* The embedding program's locale may print another point, of more than one byte even. */
+static void repair_point(char *text)
+{
+    char *to = text;
+    for (const char *from = text; *from; from++) {
+        if (strchr("0123456789+-e", *from))
+            *to++ = *from;
+        else if (to == text || to[-1] != '.')
+            *to++ = '.';
+    }
+    *to = '\0';
+}
+
+void vd_json_double(struct vd_json *json, const char *key, double value)
+{
+    if (!isfinite(value)) { /* JSON has no word for it */
+        vd_json_null(json, key);
+        return;
+    }
+    /* 15 digits read best; 17 always come back as the same number. */
+    char text[40];
+    (void)snprintf(text, sizeof text, "%.15g", value);
+    if (strtod(text, NULL) != value)
+        (void)snprintf(text, sizeof text, "%.17g", value);
+    repair_point(text);
+    begin_member(json, key);
+    put(json, text);
+}
+
+int vd_json_finish(struct vd_json *json, struct vd_error *err)
+{
+    assert(json->depth == 0);
+    put(json, "\n");
+    errno = 0;
+    if (fflush(json->out) != 0)
+        note_failure(json);
+    if (json->sys_errno == 0)
+        return VD_OK;
+
+    (void)vd_error_set_errno(err, json->sys_errno, "cannot write the JSON output");
+    return vd_error_recode(err, VD_E_IO);
+}
