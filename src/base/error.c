@@ -107,7 +107,8 @@ int vd_error_set_errno(struct vd_error *err, int sys_errno, const char *fmt, ...
 
     /* Not strerror: it is neither thread-safe nor the same under every locale. */
     const char *reason = strerrordesc_np(sys_errno);
-    append_text(err->text, ": ");
+    if (err->text[0])
+        append_text(err->text, ": ");
     append_text(err->text, reason ? reason : "unknown system error");
     err->code = code;
     err->sys_errno = sys_errno;

@@ -47,7 +47,8 @@ struct vd_error {
  * the first, deepest story wins. Returns `code`, so that `return vd_error_set(...)` reads well. */
 int vd_error_set(struct vd_error *err, int code, const char *fmt, ...) VD_PRINTF(3, 4);
 
-/* As vd_error_set with the code that belongs to `sys_errno`, and ": <strerror>" appended. */
+/* As vd_error_set with the code that belongs to `sys_errno`, and ": <reason>" appended; the reason
+ * alone where the text is empty. */
 int vd_error_set_errno(struct vd_error *err, int sys_errno, const char *fmt, ...) VD_PRINTF(3, 4);
 
 /* Puts "<text>: " before the sentence recorded, to say on whose behalf it failed. Keeps the code.
