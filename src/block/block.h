@@ -29,10 +29,12 @@ enum vd_block_capability {
     VD_BLOCK_DIRECT = 1u << 2, /* O_DIRECT: the block aligns and bounces by itself */
 };
 
-/* For implementations. Offsets and lengths arrive checked; `self` is the embedded base. */
+/* For implementations. Offsets and lengths arrive checked: length > 0, the end at most INT64_MAX,
+ * writes only to what is writable; `self` is the embedded base. An error's text is the reason alone
+ * ("Input/output error"): the dispatcher puts before it what was tried, where, on which file. */
 struct vd_block_ops {
     const char *name;
-    /* Reads up to `length` bytes; fewer only at the end of the file. */
+    /* Reads up to `length` bytes, 0 only at or past the end of the file. */
     int (*read)(struct vd_block *self, uint64_t offset_bytes, void *buffer, size_t length,
                 size_t *ret_done, struct vd_error *err);
     /* Writes all or fails. */
@@ -47,7 +49,8 @@ struct vd_block_ops {
                      uint64_t *ret_end, struct vd_error *err);
     /* Bytes of storage in use (st_blocks * 512); NULL: the size. */
     int (*allocated)(struct vd_block *self, uint64_t *ret_bytes, struct vd_error *err);
-    /* Releases everything; returns a late write error. */
+    /* Releases everything, `self` too, but `path`, which the dispatcher frees; returns a late write
+     * error. */
     int (*close)(struct vd_block *self, struct vd_error *err);
 };
 
@@ -64,12 +67,18 @@ VD_MUST_CHECK int vd_block_read(struct vd_block *block, uint64_t offset_bytes, v
 /* Short only at the end of the file; 0 bytes at or past it is success. */
 VD_MUST_CHECK int vd_block_read_some(struct vd_block *block, uint64_t offset_bytes, void *buffer,
                                      size_t length, size_t *ret_done, struct vd_error *err);
+/* All of it, or the error; what part was written then is not told. VD_E_READ_ONLY, VD_E_DISK_FULL,
+ * VD_E_TOO_BIG, VD_E_IO. */
 VD_MUST_CHECK int vd_block_write(struct vd_block *block, uint64_t offset_bytes, const void *buffer,
                                  size_t length, struct vd_error *err);
+/* What was written is durable. Once it failed it goes on failing, because the system may have
+ * dropped what it could not write. Succeeds on what is not writable. */
 VD_MUST_CHECK int vd_block_flush(struct vd_block *block, struct vd_error *err);
 VD_MUST_CHECK int vd_block_size(struct vd_block *block, uint64_t *ret_bytes, struct vd_error *err);
 VD_MUST_CHECK int vd_block_resize(struct vd_block *block, uint64_t size_bytes,
                                   struct vd_error *err);
+/* As the op: the next stored range, cut to begin at `offset` at the earliest. Holes are a hint: a
+ * file system that does not know any calls everything data. */
 VD_MUST_CHECK int vd_block_next_data(struct vd_block *block, uint64_t offset_bytes,
                                      uint64_t *ret_start, uint64_t *ret_end, struct vd_error *err);
 VD_MUST_CHECK int vd_block_allocated(struct vd_block *block, uint64_t *ret_bytes,

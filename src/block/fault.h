@@ -7,13 +7,16 @@
 #include "block/fs.h"
 
 enum vd_fault_kind {
-    VD_FAULT_OPEN = 1u << 0,
+    VD_FAULT_OPEN = 1u << 0, /* names too: match_name, real_path */
     VD_FAULT_READ = 1u << 1,
     VD_FAULT_WRITE = 1u << 2,
     VD_FAULT_FLUSH = 1u << 3,
-    VD_FAULT_SIZE = 1u << 4,
+    VD_FAULT_SIZE = 1u << 4, /* and next_data, allocated */
     VD_FAULT_RESIZE = 1u << 5,
     VD_FAULT_ANY = 0xff,
+    /* Apart from the others, because closing what was only read may fail unnoticed. The block below
+     * is closed all the same. */
+    VD_FAULT_CLOSE = 1u << 8,
 };
 
 struct vd_fs_fault;

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The one caller of struct vd_fs_ops. As in block.c, implementations tell the reason alone, and
+ * what was tried is put before it here. The reason is collected in an error of its own, because the
+ * caller's may already hold an older story, or be absent. */
+#include "block/fs.h"
+
+/* Hands the reason over to a caller who has no story yet, and tells whether it was taken. */
+static bool take_reason(const struct vd_error *cause, int code, struct vd_error *err)
+{
+    if (code >= 0 || !err || err->code != 0)
+        return false;
+    (void)vd_error_set(err, code, "%s", vd_error_message(cause, code));
+    err->sys_errno = cause->sys_errno;
+    return true;
+}
+
+int vd_fs_open(const struct vd_fs *fs, const char *path, unsigned flags, struct vd_block **ret,
+               struct vd_error *err)
+{
+    struct vd_error cause;
+    vd_error_clear(&cause);
+    int code = fs->ops->open(fs, path, flags, ret, &cause);
+    if (take_reason(&cause, code, err))
+        vd_error_prefix(err, "cannot open '%s'", path);
+    return code < 0 ? code : VD_OK;
+}
+
+int vd_fs_match_name(const struct vd_fs *fs, const char *folder, const char *name, char **ret_name,
+                     struct vd_error *err)
+{
+    struct vd_error cause;
+    vd_error_clear(&cause);
+    int code = fs->ops->match_name(fs, folder, name, ret_name, &cause);
+    if (take_reason(&cause, code, err))
+        vd_error_prefix(err, "cannot find '%s', in any case, in the folder '%s'", name, folder);
+    return code < 0 ? code : VD_OK;
+}
+
+int vd_fs_real_path(const struct vd_fs *fs, const char *path, char **ret_path, struct vd_error *err)
+{
+    struct vd_error cause;
+    vd_error_clear(&cause);
+    int code = fs->ops->real_path(fs, path, ret_path, &cause);
+    if (take_reason(&cause, code, err))
+        vd_error_prefix(err, "cannot resolve the path '%s'", path);
+    return code < 0 ? code : VD_OK;
+}
