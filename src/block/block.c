@@ -195,7 +195,7 @@ int vd_block_next_data(struct vd_block *block, uint64_t offset_bytes, uint64_t *
         ret = block->ops->next_data(block, offset_bytes, &start, &end, &cause);
         if (settle(&cause, ret) < 0)
             return fail_whole(block->path, "look for data in", &cause, err);
-        assert(start <= end);
+        assert(start <= end && (start == end || start >= offset_bytes));
     }
     *ret_start = start;
     *ret_end = end;

@@ -82,6 +82,8 @@ struct vd_run {
     const char *file;      /* path of that file; the disk's own, NULL unless DATA */
 };
 
+/* For implementations: ranges arrive checked and not empty, writes only where the disk is not read
+ * only. Each tells its own whole sentence, because it alone knows which file of the disk failed. */
 struct vd_disk_ops {
     const char *name;
     int (*read)(struct vd_disk *self, uint64_t start_sectors, uint64_t count_sectors, void *buffer,
@@ -89,17 +91,22 @@ struct vd_disk_ops {
     /* NULL where the disk cannot be written. */
     int (*write)(struct vd_disk *self, uint64_t start_sectors, uint64_t count_sectors,
                  const void *buffer, struct vd_error *err);
+    /* NULL where there is no write. */
     int (*flush)(struct vd_disk *self, struct vd_error *err);
-    /* Fills at most `max_runs` runs from `start`; at least one. Need not merge. */
+    /* Fills at most `max_runs` runs, tiling from `start`; at least one. Need not merge. */
     int (*map)(struct vd_disk *self, uint64_t start_sectors, uint64_t count_sectors,
                struct vd_run *runs, size_t max_runs, size_t *ret_runs, struct vd_error *err);
+    /* Fills in what it knows; arrives as zeros, with capacity, read_only and sector sizes set. */
     void (*info)(struct vd_disk *self, struct vd_disk_info *ret);
-    /* Value of a disk database key (without "ddb."), valid until close or until the key is written;
-     * NULL when absent. The leaf first, then its parents. */
+    /* These three may be NULL where a disk has no database. Value of a disk database key (without
+     * "ddb."), valid until close or until the key is written; NULL when absent. The leaf first,
+     * then its parents. */
     const char *(*meta_get)(struct vd_disk *self, const char *key);
     /* The leaf's keys in descriptor order, NULL past the last. */
     const char *(*meta_key)(struct vd_disk *self, size_t index);
     int (*meta_set)(struct vd_disk *self, const char *key, const char *value, struct vd_error *err);
+    /* Releases everything, `self` too, but `path`, which the dispatcher frees; returns a late write
+     * error. */
     int (*close)(struct vd_disk *self, struct vd_error *err);
 };
 
@@ -127,8 +134,10 @@ VD_MUST_CHECK int vd_disk_map(struct vd_disk *disk, uint64_t start_sectors, uint
                               struct vd_run *runs, size_t max_runs, size_t *ret_runs,
                               struct vd_error *err);
 void vd_disk_info(struct vd_disk *disk, struct vd_disk_info *ret);
+/* As the ops: NULL when absent. */
 const char *vd_disk_meta_get(struct vd_disk *disk, const char *key);
 const char *vd_disk_meta_key(struct vd_disk *disk, size_t index);
+/* VD_E_READ_ONLY, VD_E_NOT_SUPPORTED where the disk has no database. */
 VD_MUST_CHECK int vd_disk_meta_set(struct vd_disk *disk, const char *key, const char *value,
                                    struct vd_error *err);
 uint64_t vd_disk_capacity(const struct vd_disk *disk);

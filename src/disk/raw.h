@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A raw image as a vd_disk: the file's bytes are the disk's, holes are absent, and a size that is
- * no multiple of a sector is rounded up, the missing bytes reading as zeros. */
+ * no multiple of a sector is rounded up, the missing bytes reading as zeros. Writing them makes the
+ * file that much longer. */
 #ifndef VD_DISK_RAW_H
 #define VD_DISK_RAW_H
 
