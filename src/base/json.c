@@ -36,40 +36,39 @@ static void put_line(struct vd_json *json)
         put(json, "  ");
 }
 
-/* Length of the well-formed UTF-8 sequence at `s`, 0 when there is none (RFC 3629: no overlong
- * forms, no surrogates, nothing past U+10FFFF). Reads no byte past the NUL. */
+/* What the lead byte of a UTF-8 sequence says about the rest (RFC 3629): the bounds of the second
+ * byte are what keeps out overlong forms, surrogates and all past U+10FFFF. */
+struct utf8_rule {
+    unsigned char first, last; /* lead bytes it is for */
+    unsigned char low, high;   /* of the second byte */
+    unsigned char length;
+};
+
+static const struct utf8_rule *utf8_rule_of(unsigned char lead)
+{
+    static const struct utf8_rule rules[] = {
+        {0x00, 0x7f, 0x00, 0x00, 1}, {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
+        {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
+        {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
+    };
+    for (size_t i = 0; i < VD_ARRAY_SIZE(rules); i++)
+        if (lead >= rules[i].first && lead <= rules[i].last)
+            return &rules[i];
+    return NULL;
+}
+
+/* Length of the well-formed sequence at `s`, 0 when there is none. Reads no byte past the NUL. */
 static size_t utf8_length(const unsigned char *s)
 {
-    unsigned low = 0x80; /* bounds of the second byte */
-    unsigned high = 0xbf;
-    size_t length;
-
-    if (s[0] < 0x80)
-        return 1;
-    if (s[0] >= 0xc2 && s[0] <= 0xdf)
-        length = 2;
-    else if (s[0] >= 0xe0 && s[0] <= 0xef)
-        length = 3;
-    else if (s[0] >= 0xf0 && s[0] <= 0xf4)
-        length = 4;
-    else
+    const struct utf8_rule *rule = utf8_rule_of(s[0]);
+    if (!rule)
         return 0;
-
-    if (s[0] == 0xe0)
-        low = 0xa0;
-    else if (s[0] == 0xed)
-        high = 0x9f;
-    else if (s[0] == 0xf0)
-        low = 0x90;
-    else if (s[0] == 0xf4)
-        high = 0x8f;
-
-    if (s[1] < low || s[1] > high)
+    if (rule->length > 1 && (s[1] < rule->low || s[1] > rule->high))
         return 0;
-    for (size_t i = 2; i < length; i++)
+    for (size_t i = 2; i < rule->length; i++)
         if ((s[i] & 0xc0) != 0x80)
             return 0;
-    return length;
+    return rule->length;
 }
 
 static void put_control(struct vd_json *json, unsigned char c)

@@ -3,30 +3,18 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/path.h"
 #include "block/block-int.h"
 #include "block/file-int.h"
+#include "block/fs-int.h"
 
 static int host_open(const struct vd_fs *self, const char *path, unsigned flags,
                      struct vd_block **ret, struct vd_error *err)
 {
     (void)self;
     return vd_file_open(path, flags, ret, err);
-}
-
-/* The exact name wins, then the first in byte order, so that the answer does not depend on how the
- * folder happens to be laid out. */
-static bool is_better(const char *candidate, const char *best, const char *name)
-{
-    if (!vd_path_equal_but_case(candidate, name))
-        return false;
-    if (!best || strcmp(candidate, name) == 0)
-        return true;
-    return strcmp(best, name) != 0 && strcmp(candidate, best) < 0;
 }
 
 static int search_folder(DIR *folder, const char *name, char **ret_name, struct vd_error *err)
@@ -37,7 +25,7 @@ static int search_folder(DIR *folder, const char *name, char **ret_name, struct 
         const struct dirent *entry = readdir(folder);
         if (!entry)
             break;
-        if (!is_better(entry->d_name, best, name))
+        if (!vd_fs_is_better_match(entry->d_name, best, name))
             continue;
         free(best);
         best = strdup(entry->d_name);

@@ -17,6 +17,7 @@
 
 #include "base/path.h"
 #include "block/block-int.h"
+#include "block/fs-int.h"
 
 struct memory_file {
     atomic_uint refs;
@@ -276,11 +277,7 @@ static int memory_match_name(const struct vd_fs *self, const char *folder, const
             continue;
         VD_FREE char *candidate = strndup(part, length);
         failed = !candidate;
-        /* As on the host: the exact name wins, then the first in byte order. */
-        if (failed || !vd_path_equal_but_case(candidate, name))
-            continue;
-        if (!best || strcmp(candidate, name) == 0 ||
-            (strcmp(best, name) != 0 && strcmp(candidate, best) < 0)) {
+        if (!failed && vd_fs_is_better_match(candidate, best, name)) {
             free(best);
             best = VD_TAKE_PTR(candidate);
         }
