@@ -80,7 +80,9 @@
     X(GRAIN_INFLATE,    DAMAGED,       EIO,          16006, "compressed grain does not inflate")   \
     X(COWD_HEADER,      NOT_A_DISK,    EINVAL,       16063, "impossible COWD header")              \
     X(SESPARSE_HEADER,  NOT_A_DISK,    EINVAL,       16063, "impossible SESparse header")          \
-    X(SESPARSE_JOURNAL, DAMAGED,       EIO,          16006, "SESparse journal was not replayed")
+    X(SESPARSE_JOURNAL, DAMAGED,       EIO,          16006, "SESparse journal was not replayed")   \
+    X(KDMV_MARKERS,     NOT_A_DISK,    EINVAL,       16063, "markers without compression")         \
+    X(KDMV_DESCRIPTOR,  NOT_A_DISK,    EINVAL,       16063, "embedded descriptor outside the file")
 
 #define VD_ERRORS_CHAIN(X)                                                                         \
     X(PARENT_MISSING,   PARENT_MISSING, ENOENT,      16012, "parent not found")                    \
