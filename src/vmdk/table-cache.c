@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One lock, never held during I/O. A page is in the hash from the moment somebody decided to read
+ * it; who finds it LOADING waits for that one reading. Pages are in one list, most recently used
+ * first; eviction goes from the tail and passes over pages in use.
+ *
+ *     absent -> LOADING -> READY -> evicted
+ *                       -> FAILED: out of the hash at once; the last one to let go frees it,
+ *                          and everyone who waited tries for himself
+ *
+ * A page of zeros keeps no buffer: all of them show the same static one.
+ */
+#include "vmdk/table-cache.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+
+/* What a page of zeros counts for. More than it takes, so that the hash, which is made for the
+ * number of pages that fit the budget, keeps short chains when all of them are zeros. */
+#define ZERO_PAGE_CHARGE 1024u
+#define MIN_BUCKETS      64u
+#define MAX_BUCKETS      (1u << 18)
+
+enum page_state { PAGE_LOADING, PAGE_READY, PAGE_FAILED };
+
+struct vd_table_page {
+    struct vd_block *block;
+    uint64_t index; /* offset / VD_TABLE_PAGE_BYTES */
+    const uint8_t *bytes;
+    uint8_t *owned; /* NULL in a page of zeros */
+    size_t charge;  /* bytes of the budget, 0 until READY */
+    /* Guarded by the cache's lock: */
+    enum page_state state;
+    unsigned refs;
+    struct vd_table_page *hash_next;
+    struct vd_table_page *newer;
+    struct vd_table_page *older;
+};
+
+struct vd_table_cache {
+    size_t budget_bytes; /* fixed */
+    size_t num_buckets;  /* fixed; a power of two */
+    pthread_mutex_t lock;
+    /* Guarded by lock: */
+    pthread_cond_t loaded; /* some page stopped LOADING */
+    struct vd_table_page **buckets;
+    struct vd_table_page *newest;
+    struct vd_table_page *oldest;
+    size_t used_bytes;
+};
+
+static const uint8_t zeros[VD_TABLE_PAGE_BYTES];
+
+static size_t buckets_for(size_t budget_bytes)
+{
+    size_t wanted = budget_bytes / (2u * ZERO_PAGE_CHARGE);
+    size_t buckets = MIN_BUCKETS;
+
+    while (buckets < wanted && buckets < MAX_BUCKETS)
+        buckets *= 2;
+    return buckets;
+}
+
+int vd_table_cache_new(size_t budget_bytes, struct vd_table_cache **ret, struct vd_error *err)
+{
+    struct vd_table_cache *cache = calloc(1, sizeof *cache);
+
+    if (cache) {
+        cache->budget_bytes = budget_bytes;
+        cache->num_buckets = buckets_for(budget_bytes);
+        cache->buckets = calloc(cache->num_buckets, sizeof(struct vd_table_page *));
+    }
+    if (!cache || !cache->buckets) {
+        free(cache);
+        return vd_error_set(err, VD_E_NO_MEMORY, "out of memory for a cache of tables");
+    }
+    pthread_mutex_init(&cache->lock, NULL);
+    pthread_cond_init(&cache->loaded, NULL);
+    *ret = cache;
+    return 0;
+}
+
+static void page_free(struct vd_table_page *page)
+{
+    free(page->owned);
+    free(page);
+}
+
+void vd_table_cache_free(struct vd_table_cache *cache)
+{
+    struct vd_table_page *page, *next;
+
+    if (!cache)
+        return;
+    for (page = cache->newest; page; page = next) {
+        assert(page->refs == 0);
+        next = page->older;
+        page_free(page);
+    }
+    pthread_cond_destroy(&cache->loaded);
+    pthread_mutex_destroy(&cache->lock);
+    free(cache->buckets);
+    free(cache);
+}
+
+static struct vd_table_page **bucket_locked(struct vd_table_cache *cache,
+                                            const struct vd_block *block, uint64_t index)
+{
+    uint64_t key = ((uintptr_t)block >> 4) * UINT64_C(0x9e3779b97f4a7c15) + index;
+
+    key *= UINT64_C(0xff51afd7ed558ccd);
+    return &cache->buckets[(key >> 40) & (cache->num_buckets - 1)];
+}
+
+static struct vd_table_page *find_locked(struct vd_table_cache *cache, const struct vd_block *block,
+                                         uint64_t index)
+{
+    struct vd_table_page *page = *bucket_locked(cache, block, index);
+
+    while (page && (page->block != block || page->index != index))
+        page = page->hash_next;
+    return page;
+}
+
+static void hash_remove_locked(struct vd_table_cache *cache, struct vd_table_page *page)
+{
+    struct vd_table_page **link = bucket_locked(cache, page->block, page->index);
+
+    while (*link != page)
+        link = &(*link)->hash_next;
+    *link = page->hash_next;
+}
+
+static void list_add_locked(struct vd_table_cache *cache, struct vd_table_page *page)
+{
+    page->newer = NULL;
+    page->older = cache->newest;
+    *(cache->newest ? &cache->newest->newer : &cache->oldest) = page;
+    cache->newest = page;
+}
+
+static void list_remove_locked(struct vd_table_cache *cache, struct vd_table_page *page)
+{
+    *(page->newer ? &page->newer->older : &cache->newest) = page->older;
+    *(page->older ? &page->older->newer : &cache->oldest) = page->newer;
+}
+
+static void remove_locked(struct vd_table_cache *cache, struct vd_table_page *page)
+{
+    hash_remove_locked(cache, page);
+    list_remove_locked(cache, page);
+    cache->used_bytes -= page->charge;
+}
+
+/* Pages in use are few (three per lookup at most), so passing over them costs little. */
+static void evict_locked(struct vd_table_cache *cache)
+{
+    struct vd_table_page *page = cache->oldest;
+
+    while (page && cache->used_bytes > cache->budget_bytes) {
+        struct vd_table_page *newer = page->newer;
+        if (page->refs == 0) {
+            remove_locked(cache, page);
+            page_free(page);
+        }
+        page = newer;
+    }
+}
+
+/* A page LOADING, in hash and list, with one reference; NULL when out of memory. */
+static struct vd_table_page *insert_locked(struct vd_table_cache *cache, struct vd_block *block,
+                                           uint64_t index)
+{
+    struct vd_table_page *page = calloc(1, sizeof *page);
+    struct vd_table_page **bucket = bucket_locked(cache, block, index);
+
+    if (!page)
+        return NULL;
+    page->block = block;
+    page->index = index;
+    page->state = PAGE_LOADING;
+    page->refs = 1;
+    page->hash_next = *bucket;
+    *bucket = page;
+    list_add_locked(cache, page);
+    return page;
+}
+
+/* Reads the bytes; no lock held, the page is this thread's while LOADING. */
+static int page_load(struct vd_table_page *page, struct vd_error *err)
+{
+    uint8_t VD_FREE *bytes = malloc(VD_TABLE_PAGE_BYTES);
+    uint64_t offset = page->index * VD_TABLE_PAGE_BYTES;
+    size_t done;
+    int r;
+
+    if (!bytes)
+        return vd_error_set(err, VD_E_NO_MEMORY, "out of memory for the tables of '%s'",
+                            vd_block_path(page->block));
+    if ((r = vd_block_read_some(page->block, offset, bytes, VD_TABLE_PAGE_BYTES, &done, err)) < 0)
+        return r;
+    memset(bytes + done, 0, VD_TABLE_PAGE_BYTES - done);
+    if (vd_bytes_all_zero(bytes, done)) {
+        page->bytes = zeros;
+        page->charge = ZERO_PAGE_CHARGE;
+        return 0;
+    }
+    page->owned = VD_TAKE_PTR(bytes);
+    page->bytes = page->owned;
+    page->charge = sizeof *page + VD_TABLE_PAGE_BYTES;
+    return 0;
+}
+
+static void unref_locked(struct vd_table_page *page)
+{
+    assert(page->refs > 0);
+    if (--page->refs == 0 && page->state == PAGE_FAILED)
+        page_free(page);
+}
+
+static int load_and_publish(struct vd_table_cache *cache, struct vd_table_page *page,
+                            struct vd_error *err)
+{
+    int r = page_load(page, err);
+
+    pthread_mutex_lock(&cache->lock);
+    if (r < 0) {
+        remove_locked(cache, page);
+        page->state = PAGE_FAILED;
+        unref_locked(page);
+    } else {
+        page->state = PAGE_READY;
+        cache->used_bytes += page->charge;
+        evict_locked(cache);
+    }
+    pthread_cond_broadcast(&cache->loaded);
+    pthread_mutex_unlock(&cache->lock);
+    return r;
+}
+
+/* With the page referenced and READY, or false: it failed and the reference is gone. */
+static bool wait_ready_locked(struct vd_table_cache *cache, struct vd_table_page *page)
+{
+    page->refs++;
+    while (page->state == PAGE_LOADING)
+        pthread_cond_wait(&cache->loaded, &cache->lock);
+    if (page->state == PAGE_FAILED) {
+        unref_locked(page);
+        return false;
+    }
+    if (page != cache->newest) {
+        list_remove_locked(cache, page);
+        list_add_locked(cache, page);
+    }
+    return true;
+}
+
+static int page_ref(struct vd_table_cache *cache, struct vd_block *block, uint64_t index,
+                    struct vd_table_page **ret, struct vd_error *err)
+{
+    struct vd_table_page *page;
+    int r;
+
+    pthread_mutex_lock(&cache->lock);
+    while ((page = find_locked(cache, block, index)) != NULL) {
+        if (wait_ready_locked(cache, page)) {
+            pthread_mutex_unlock(&cache->lock);
+            *ret = page;
+            return 0;
+        }
+    }
+    page = insert_locked(cache, block, index);
+    pthread_mutex_unlock(&cache->lock);
+    if (!page)
+        return vd_error_set(err, VD_E_NO_MEMORY, "out of memory for the tables of '%s'",
+                            vd_block_path(block));
+    if ((r = load_and_publish(cache, page, err)) < 0)
+        return r;
+    *ret = page;
+    return 0;
+}
+
+int vd_table_cache_get(struct vd_table_cache *cache, struct vd_block *block, uint64_t offset_bytes,
+                       struct vd_table_page **ret_page, const uint8_t **ret_bytes,
+                       size_t *ret_available, struct vd_error *err)
+{
+    size_t within = offset_bytes % VD_TABLE_PAGE_BYTES;
+    int r = page_ref(cache, block, offset_bytes / VD_TABLE_PAGE_BYTES, ret_page, err);
+
+    if (r < 0)
+        return r;
+    *ret_bytes = (*ret_page)->bytes + within;
+    *ret_available = VD_TABLE_PAGE_BYTES - within;
+    return 0;
+}
+
+void vd_table_cache_put(struct vd_table_cache *cache, struct vd_table_page *page)
+{
+    pthread_mutex_lock(&cache->lock);
+    unref_locked(page);
+    evict_locked(cache);
+    pthread_mutex_unlock(&cache->lock);
+}
+
+int vd_table_cache_u32(struct vd_table_cache *cache, struct vd_block *block, uint64_t offset_bytes,
+                       uint32_t *ret, struct vd_error *err)
+{
+    struct vd_table_page *page;
+    const uint8_t *bytes;
+    size_t available;
+    int r;
+
+    assert(offset_bytes % sizeof *ret == 0);
+    if ((r = vd_table_cache_get(cache, block, offset_bytes, &page, &bytes, &available, err)) < 0)
+        return r;
+    *ret = vd_le32_decode(bytes);
+    vd_table_cache_put(cache, page);
+    return 0;
+}
+
+int vd_table_cache_u64(struct vd_table_cache *cache, struct vd_block *block, uint64_t offset_bytes,
+                       uint64_t *ret, struct vd_error *err)
+{
+    struct vd_table_page *page;
+    const uint8_t *bytes;
+    size_t available;
+    int r;
+
+    assert(offset_bytes % sizeof *ret == 0);
+    if ((r = vd_table_cache_get(cache, block, offset_bytes, &page, &bytes, &available, err)) < 0)
+        return r;
+    *ret = vd_le64_decode(bytes);
+    vd_table_cache_put(cache, page);
+    return 0;
+}
+
+size_t vd_table_cache_bytes(struct vd_table_cache *cache)
+{
+    size_t used;
+
+    pthread_mutex_lock(&cache->lock);
+    used = cache->used_bytes;
+    pthread_mutex_unlock(&cache->lock);
+    return used;
+}
+
+void vd_table_cursor_init(struct vd_table_cursor *cursor, struct vd_table_cache *cache,
+                          struct vd_block *block)
+{
+    *cursor = (struct vd_table_cursor){.cache = cache, .block = block};
+}
+
+int vd_table_cursor_at(struct vd_table_cursor *cursor, uint64_t offset_bytes,
+                       const uint8_t **ret_bytes, size_t *ret_available, struct vd_error *err)
+{
+    size_t within = offset_bytes % VD_TABLE_PAGE_BYTES;
+    uint64_t start = offset_bytes - within;
+
+    if (!cursor->page || cursor->start_bytes != start) {
+        size_t available;
+        int r;
+        vd_table_cursor_done(cursor);
+        r = vd_table_cache_get(cursor->cache, cursor->block, start, &cursor->page, &cursor->bytes,
+                               &available, err);
+        if (r < 0)
+            return r;
+        cursor->start_bytes = start;
+    }
+    *ret_bytes = cursor->bytes + within;
+    *ret_available = VD_TABLE_PAGE_BYTES - within;
+    return 0;
+}
+
+void vd_table_cursor_done(struct vd_table_cursor *cursor)
+{
+    if (cursor->page)
+        vd_table_cache_put(cursor->cache, cursor->page);
+    cursor->page = NULL;
+}
