@@ -1,0 +1,519 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The hosted sparse extent (KDMV), uncompressed and compressed.
+ *
+ *     grain  = sector / grain size
+ *     GDE    = directory[grain / table entries]     sector of a grain table; 0: no grain of it
+ *     GTE    = table[grain % table entries]         sector of the grain; 0: absent, 1: zeros
+ *
+ * (Virtual Disk Format 5.0, "Hosted Sparse Extent".) Entries are little-endian u32, tables begin at
+ * a sector, so no entry crosses a page of the cache. Opening reads the header, and the footer of a
+ * stream whose header asks for it; directory and tables come through the cache when first needed.
+ *
+ * Tolerated: an entry of the directory that points outside the file where the redundant directory
+ * has a good one (logged once); GTE 1 whatever the version, since sector 1 is never a grain; grains
+ * before overHead, because one writer's footer has a larger overHead than its header; tables
+ * pointed at by their marker's sector instead of their own; a file cut short, until a grain that is
+ * not there is asked for.
+ */
+#include <assert.h>
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/units.h"
+#include "vmdk/extent.h"
+#include "vmdk/file-holes.h"
+#include "vmdk/kdmv-header.h"
+#include "vmdk/stream-footer.h"
+#include "vmdk/stream-marker.h"
+
+#define ENTRY_BYTES 4u
+#define GTE_ABSENT  0u
+#define GTE_ZERO    1u
+
+struct sparse {
+    struct vd_extent extent;
+    struct vd_kdmv_header header; /* the footer where there is one */
+    const struct vd_log *log;
+    uint64_t gd_bytes;  /* offset of the directory */
+    uint64_t rgd_bytes; /* of the redundant one; 0 = none to fall back to */
+    struct vd_file_holes holes;
+    atomic_flag fallback_told;
+};
+
+/* One lookup's walk. */
+struct walk {
+    struct sparse *sparse;
+    struct vd_table_cursor directory;
+    struct vd_table_cursor table;
+};
+
+static const char *path_of(const struct sparse *s)
+{
+    return vd_block_path(s->extent.block);
+}
+
+static uint64_t file_sectors(const struct sparse *s)
+{
+    return s->extent.file_bytes / VD_SECTOR_BYTES;
+}
+
+/* --- tables --- */
+
+static bool table_inside(const struct sparse *s, uint32_t gde)
+{
+    uint64_t length = (uint64_t)s->header.table_entries * ENTRY_BYTES;
+    return gde != 0 &&
+           vd_range_inside((uint64_t)gde * VD_SECTOR_BYTES, length, s->extent.file_bytes);
+}
+
+/* The redundant entry for one that is no good. */
+static int fallback_entry(struct sparse *s, uint64_t table, uint32_t gde, uint32_t *ret,
+                          struct vd_error *err)
+{
+    uint32_t redundant = 0;
+    int r;
+
+    if (s->rgd_bytes != 0) {
+        r = vd_table_cache_u32(s->extent.cache, s->extent.block, s->rgd_bytes + table * ENTRY_BYTES,
+                               &redundant, err);
+        if (r < 0)
+            return r;
+    }
+    if (!table_inside(s, redundant))
+        return vd_error_set(err, VD_E_GDE,
+                            "cannot read grain table %" PRIu64
+                            " of '%s': its entry in the grain directory (byte %" PRIu64
+                            ") is sector %" PRIu32 ", expected 0 or a table inside the file of "
+                            "%" PRIu64 " sectors",
+                            table, path_of(s), s->gd_bytes + table * ENTRY_BYTES, gde,
+                            file_sectors(s));
+    if (!atomic_flag_test_and_set(&s->fallback_told))
+        vd_log(s->log, VD_LOG_WARNING,
+               "'%s': entry %" PRIu64 " of the grain directory is sector %" PRIu32
+               ", outside the file; the redundant directory is used for it and for others like it",
+               path_of(s), table, gde);
+    *ret = redundant;
+    return 0;
+}
+
+/* A directory entry may point at the marker in front of its table: 4, 0, 0, 1 cannot begin a table,
+ * because no grain lies in sector 4 of a stream and 1 is never written there. */
+static int skip_marker(struct walk *walk, uint32_t *gde, struct vd_error *err)
+{
+    struct sparse *s = walk->sparse;
+    struct vd_stream_marker marker;
+    const uint8_t *bytes;
+    size_t available;
+    int r =
+        vd_table_cursor_at(&walk->table, (uint64_t)*gde * VD_SECTOR_BYTES, &bytes, &available, err);
+
+    if (r < 0)
+        return r;
+    marker = vd_stream_marker_decode(bytes);
+    if (marker.value == s->header.table_entries * ENTRY_BYTES / VD_SECTOR_BYTES &&
+        marker.size_bytes == 0 && marker.type == VD_MARKER_GT && table_inside(s, *gde + 1))
+        *gde += 1;
+    return 0;
+}
+
+/* Where `table` begins in the file; 0: it has none. */
+static int table_place(struct walk *walk, uint64_t table, uint64_t *ret_bytes, struct vd_error *err)
+{
+    struct sparse *s = walk->sparse;
+    const uint8_t *bytes;
+    size_t available;
+    uint32_t gde;
+    int r = vd_table_cursor_at(&walk->directory, s->gd_bytes + table * ENTRY_BYTES, &bytes,
+                               &available, err);
+
+    if (r < 0)
+        return r;
+    gde = vd_le32_decode(bytes);
+    if (gde != 0 && !table_inside(s, gde) && (r = fallback_entry(s, table, gde, &gde, err)) < 0)
+        return r;
+    if (gde != 0 && (s->header.flags & VD_KDMV_MARKERS) && (r = skip_marker(walk, &gde, err)) < 0)
+        return r;
+    *ret_bytes = (uint64_t)gde * VD_SECTOR_BYTES;
+    return 0;
+}
+
+/* How many of `count` entries are 0, from the first on. */
+static size_t leading_absent(const uint8_t *bytes, size_t count)
+{
+    size_t n = 0;
+
+    if (vd_bytes_all_zero(bytes, count * ENTRY_BYTES))
+        return count;
+    while (vd_le32_decode(bytes + n * ENTRY_BYTES) == GTE_ABSENT)
+        n++;
+    return n;
+}
+
+/* How many of `count` entries continue the first: all 1, or grains that lie side by side. */
+static size_t leading_run(const uint8_t *bytes, size_t count, uint64_t step)
+{
+    uint64_t expected = vd_le32_decode(bytes);
+    size_t n = 0;
+
+    do {
+        n++;
+        expected += step;
+    } while (n < count && vd_le32_decode(bytes + n * ENTRY_BYTES) == expected);
+    return n;
+}
+
+/* --- spans: what one page of one table shows --- */
+
+/* Tables from `table` on that the directory does not have, up to `max_sectors` from the start of
+ * the first of them. */
+static int absent_tables(struct walk *walk, uint64_t table, uint64_t max_sectors,
+                         uint64_t *ret_sectors, struct vd_error *err)
+{
+    struct sparse *s = walk->sparse;
+    uint64_t span = vd_kdmv_table_span_sectors(&s->header);
+    uint64_t wanted = vd_div_up(max_sectors, span);
+    const uint8_t *bytes;
+    size_t available;
+    int r = vd_table_cursor_at(&walk->directory, s->gd_bytes + table * ENTRY_BYTES, &bytes,
+                               &available, err);
+
+    if (r < 0)
+        return r;
+    wanted = VD_MIN(wanted, available / ENTRY_BYTES);
+    *ret_sectors = leading_absent(bytes, (size_t)wanted) * span;
+    return 0;
+}
+
+static void absent_span(uint64_t length_sectors, struct vd_lookup *ret)
+{
+    *ret = (struct vd_lookup){.kind = VD_LOOKUP_ABSENT,
+                              .length_sectors = length_sectors,
+                              .stored_sectors = length_sectors};
+}
+
+static int refuse_grain(const struct sparse *s, uint64_t sector, uint32_t gte, struct vd_error *err)
+{
+    uint64_t grain = sector / s->header.grain_sectors;
+
+    return vd_error_set(err, VD_E_GTE,
+                        "cannot read sector %" PRIu64 " of '%s': its entry %" PRIu64
+                        " of grain table %" PRIu64 " points at sector %" PRIu32
+                        " for a grain, expected it inside the file of %" PRIu64 " sectors",
+                        sector, path_of(s), grain % s->header.table_entries,
+                        grain / s->header.table_entries, gte, file_sectors(s));
+}
+
+/* A grain cut off by the end of the file is good as far as it goes; past the capacity that the
+ * header states there is nothing to miss. */
+static int data_span(const struct sparse *s, uint64_t sector, uint64_t length, uint32_t gte,
+                     struct vd_lookup *ret, struct vd_error *err)
+{
+    uint64_t place = gte + sector % s->header.grain_sectors;
+    uint64_t in_file = file_sectors(s) > place ? file_sectors(s) - place : 0;
+    uint64_t stored = VD_MIN(length, in_file);
+
+    if (stored < length && sector + stored < s->header.capacity_sectors) {
+        if (stored == 0)
+            return refuse_grain(s, sector, gte, err);
+        length = stored;
+    }
+    *ret = (struct vd_lookup){.kind = stored ? VD_LOOKUP_DATA : VD_LOOKUP_ZERO,
+                              .length_sectors = length,
+                              .offset_bytes = place * VD_SECTOR_BYTES,
+                              .stored_sectors = stored};
+    return 0;
+}
+
+static int compressed_span(const struct sparse *s, uint64_t sector, uint64_t max_sectors,
+                           uint32_t gte, struct vd_lookup *ret, struct vd_error *err)
+{
+    uint64_t within = sector % s->header.grain_sectors;
+    uint64_t length = VD_MIN(s->header.grain_sectors - within, max_sectors);
+
+    if ((uint64_t)gte * VD_SECTOR_BYTES >= s->extent.file_bytes)
+        return refuse_grain(s, sector, gte, err);
+    *ret = (struct vd_lookup){.kind = VD_LOOKUP_COMPRESSED,
+                              .length_sectors = length,
+                              .offset_bytes = (uint64_t)gte * VD_SECTOR_BYTES,
+                              .stored_sectors = length,
+                              .grain_start_sectors = sector - within};
+    return 0;
+}
+
+/* Reads `entries` at hand, the first of which is that of the grain of `sector`. */
+static int entries_span(const struct sparse *s, const uint8_t *entries, size_t count,
+                        uint64_t sector, uint64_t max_sectors, struct vd_lookup *ret,
+                        struct vd_error *err)
+{
+    uint64_t grain_sectors = s->header.grain_sectors;
+    uint32_t gte = vd_le32_decode(entries);
+    uint64_t length;
+
+    if (gte != GTE_ABSENT && gte != GTE_ZERO && s->extent.facts.compressed)
+        return compressed_span(s, sector, max_sectors, gte, ret, err);
+    if (gte == GTE_ABSENT)
+        length = leading_absent(entries, count) * grain_sectors;
+    else
+        length = leading_run(entries, count, gte == GTE_ZERO ? 0 : grain_sectors) * grain_sectors;
+    length = VD_MIN(length - sector % grain_sectors, max_sectors);
+    if (gte != GTE_ABSENT && gte != GTE_ZERO)
+        return data_span(s, sector, length, gte, ret, err);
+    absent_span(length, ret);
+    if (gte == GTE_ZERO)
+        ret->kind = VD_LOOKUP_ZERO;
+    return 0;
+}
+
+static int table_span(struct walk *walk, uint64_t place_bytes, uint64_t sector,
+                      uint64_t max_sectors, struct vd_lookup *ret, struct vd_error *err)
+{
+    struct sparse *s = walk->sparse;
+    uint64_t grain_sectors = s->header.grain_sectors;
+    uint32_t index = (uint32_t)(sector / grain_sectors % s->header.table_entries);
+    uint64_t wanted = vd_div_up(sector % grain_sectors + max_sectors, grain_sectors);
+    const uint8_t *bytes;
+    size_t available;
+    int r = vd_table_cursor_at(&walk->table, place_bytes + (uint64_t)index * ENTRY_BYTES, &bytes,
+                               &available, err);
+
+    if (r < 0)
+        return r;
+    wanted = VD_MIN(wanted, s->header.table_entries - index);
+    wanted = VD_MIN(wanted, available / ENTRY_BYTES);
+    return entries_span(s, bytes, (size_t)wanted, sector, max_sectors, ret, err);
+}
+
+/* A run at `sector` that need not be as long as it could. */
+static int span_at(struct walk *walk, uint64_t sector, uint64_t max_sectors, struct vd_lookup *ret,
+                   struct vd_error *err)
+{
+    struct sparse *s = walk->sparse;
+    uint64_t span = vd_kdmv_table_span_sectors(&s->header);
+    uint64_t within = sector % span;
+    uint64_t table_bytes = (uint64_t)s->header.table_entries * ENTRY_BYTES;
+    uint64_t place_bytes, length;
+    int r = table_place(walk, sector / span, &place_bytes, err);
+
+    if (r < 0)
+        return r;
+    if (place_bytes == 0) {
+        if ((r = absent_tables(walk, sector / span, within + max_sectors, &length, err)) < 0)
+            return r;
+        absent_span(VD_MIN(length - within, max_sectors), ret);
+        return 0;
+    }
+    /* Asking costs a call of the file system: only where a whole table may be saved. */
+    if (within == 0 && max_sectors >= span &&
+        vd_file_holes_cover(&s->holes, place_bytes, table_bytes)) {
+        absent_span(span, ret);
+        return 0;
+    }
+    return table_span(walk, place_bytes, sector, max_sectors, ret, err);
+}
+
+static bool continues(const struct vd_lookup *run, const struct vd_lookup *next)
+{
+    if (run->kind != next->kind || run->kind == VD_LOOKUP_COMPRESSED)
+        return false;
+    return run->kind != VD_LOOKUP_DATA ||
+           (run->stored_sectors == run->length_sectors &&
+            next->offset_bytes == run->offset_bytes + run->length_sectors * VD_SECTOR_BYTES);
+}
+
+static void extend(struct walk *walk, uint64_t sector, uint64_t max_sectors, struct vd_lookup *run)
+{
+    while (run->length_sectors < max_sectors && run->kind != VD_LOOKUP_COMPRESSED) {
+        struct vd_lookup next;
+        /* A fault further on is told when that place is asked for. */
+        if (span_at(walk, sector + run->length_sectors, max_sectors - run->length_sectors, &next,
+                    NULL) < 0 ||
+            !continues(run, &next))
+            return;
+        run->length_sectors += next.length_sectors;
+        run->stored_sectors += next.stored_sectors;
+    }
+}
+
+static int sparse_lookup(struct vd_extent *self, uint64_t sector, uint64_t max_sectors,
+                         struct vd_lookup *ret, struct vd_error *err)
+{
+    struct sparse *s = (struct sparse *)self;
+    struct walk walk = {.sparse = s};
+    struct vd_lookup run;
+    int r;
+
+    vd_table_cursor_init(&walk.directory, self->cache, self->block);
+    vd_table_cursor_init(&walk.table, self->cache, self->block);
+    r = span_at(&walk, sector, max_sectors, &run, err);
+    if (r >= 0) {
+        extend(&walk, sector, max_sectors, &run);
+        *ret = run;
+    }
+    vd_table_cursor_done(&walk.table);
+    vd_table_cursor_done(&walk.directory);
+    return r;
+}
+
+static void sparse_free(struct vd_extent *self)
+{
+    struct sparse *s = (struct sparse *)self;
+
+    vd_file_holes_done(&s->holes);
+    free(s);
+}
+
+static const struct vd_extent_ops sparse_ops = {
+    .name = "sparse",
+    .lookup = sparse_lookup,
+    .free = sparse_free,
+};
+
+/* --- opening --- */
+
+/* Byte offset of a directory that lies inside the file; 0 when it does not. */
+static uint64_t usable_directory(const struct sparse *s, uint64_t offset_sectors)
+{
+    uint64_t length = vd_kdmv_num_tables(&s->header) * ENTRY_BYTES;
+    uint64_t offset_bytes;
+
+    if (!vd_sectors_to_bytes_checked(offset_sectors, &offset_bytes) ||
+        !vd_range_inside(offset_bytes, length, s->extent.file_bytes))
+        return 0;
+    return offset_bytes;
+}
+
+static int place_directories(struct sparse *s, struct vd_error *err)
+{
+    const struct vd_kdmv_header *header = &s->header;
+
+    s->gd_bytes = usable_directory(s, header->gd_offset_sectors);
+    if (header->flags & VD_KDMV_REDUNDANT)
+        s->rgd_bytes = usable_directory(s, header->rgd_offset_sectors);
+    if (s->gd_bytes != 0)
+        return 0;
+    if (s->rgd_bytes == 0)
+        return vd_error_set(
+            err, VD_E_KDMV_OFFSET,
+            "cannot open '%s': its grain directory of %" PRIu64
+            " entries is said to be at sector %" PRIu64
+            " (byte 56 of the sparse header), expected inside the file of %" PRIu64 " sectors",
+            path_of(s), vd_kdmv_num_tables(header), header->gd_offset_sectors, file_sectors(s));
+    vd_log(s->log, VD_LOG_WARNING,
+           "'%s': the grain directory at sector %" PRIu64
+           " is outside the file; the redundant one at sector %" PRIu64 " is used",
+           path_of(s), header->gd_offset_sectors, header->rgd_offset_sectors);
+    s->gd_bytes = s->rgd_bytes;
+    s->rgd_bytes = 0;
+    return 0;
+}
+
+static int check_line(const struct sparse *s, const struct vd_extent_line *line,
+                      struct vd_error *err)
+{
+    if (line->has_offset && line->offset_sectors != 0)
+        return vd_error_set(err, VD_E_DESC_EXTENT,
+                            "cannot open '%s': the descriptor's extent line gives a sparse extent "
+                            "offset %" PRIu64 ", expected none",
+                            path_of(s), line->offset_sectors);
+    if (line->sectors > vd_kdmv_mapped_sectors(&s->header))
+        return vd_error_set(err, VD_E_KDMV_CAPACITY,
+                            "cannot open '%s': its sparse header (byte 12) has a capacity of "
+                            "%" PRIu64 " sectors, expected %" PRIu64
+                            " as in the descriptor's extent line",
+                            path_of(s), s->header.capacity_sectors, line->sectors);
+    return 0;
+}
+
+/* What is odd but readable. */
+static void tell_oddities(const struct sparse *s, const struct vd_extent_line *line)
+{
+    const struct vd_kdmv_header *header = &s->header;
+
+    if (vd_kdmv_mapped_sectors(header) - line->sectors >= header->grain_sectors ||
+        header->capacity_sectors < line->sectors)
+        vd_log(s->log, VD_LOG_WARNING,
+               "'%s': the sparse header has a capacity of %" PRIu64
+               " sectors, the descriptor's extent line %" PRIu64,
+               path_of(s), header->capacity_sectors, line->sectors);
+    if (header->overhead_sectors > file_sectors(s))
+        vd_log(s->log, VD_LOG_WARNING,
+               "'%s': the file ends at sector %" PRIu64 ", before its first grain at %" PRIu64,
+               path_of(s), file_sectors(s), header->overhead_sectors);
+    if (header->unclean_shutdown)
+        vd_log(s->log, VD_LOG_INFO, "'%s': the disk was not closed cleanly", path_of(s));
+}
+
+static void fill_facts(struct sparse *s)
+{
+    const struct vd_kdmv_header *header = &s->header;
+
+    s->extent.grain_sectors = header->grain_sectors;
+    s->extent.record_form =
+        header->flags & VD_KDMV_MARKERS ? VD_RECORD_MARKER : VD_RECORD_SIZE_ONLY;
+    s->extent.facts = (struct vd_extent_facts){
+        .format = "KDMV",
+        .version = header->version,
+        .flags = header->flags,
+        .header_capacity_sectors = header->capacity_sectors,
+        .grain_sectors = header->grain_sectors,
+        .table_entries = header->table_entries,
+        .num_tables = vd_kdmv_num_tables(header),
+        .overhead_sectors = header->overhead_sectors,
+        .compressed = header->flags & VD_KDMV_COMPRESSED,
+        .markers = header->flags & VD_KDMV_MARKERS,
+        .redundant_tables = header->flags & VD_KDMV_REDUNDANT,
+        .zeroed_grains = header->flags & VD_KDMV_ZEROED,
+        .unclean_shutdown = header->unclean_shutdown,
+    };
+}
+
+static int read_headers(struct sparse *s, struct vd_error *err)
+{
+    struct vd_kdmv_header footer;
+    int r;
+
+    if ((r = vd_block_size(s->extent.block, &s->extent.file_bytes, err)) < 0 ||
+        (r = vd_kdmv_header_read(s->extent.block, &s->header, err)) < 0)
+        return r;
+    if (s->header.gd_offset_sectors != VD_KDMV_GD_IN_FOOTER)
+        return 0;
+    if ((r = vd_stream_footer_find(s->extent.block, &s->header, &footer, err)) < 0)
+        return r;
+    s->header = footer;
+    return 0;
+}
+
+static void sparse_cleanup(struct sparse **s)
+{
+    if (*s)
+        sparse_free(&(*s)->extent);
+}
+
+int vd_extent_sparse_open(const struct vd_extent_params *params, struct vd_extent **ret,
+                          struct vd_error *err)
+{
+    struct sparse VD_CLEANUP(sparse_cleanup) *s = calloc(1, sizeof *s);
+    int r;
+
+    if (!s)
+        return vd_error_set(err, VD_E_NO_MEMORY, "out of memory for the extent '%s'",
+                            vd_block_path(params->block));
+    s->extent.ops = &sparse_ops;
+    s->extent.block = params->block;
+    s->extent.cache = params->cache;
+    s->extent.capacity_sectors = params->line->sectors;
+    s->log = params->log;
+    vd_file_holes_init(&s->holes, params->block);
+    atomic_flag_clear(&s->fallback_told);
+    if ((r = read_headers(s, err)) < 0 || (r = check_line(s, params->line, err)) < 0 ||
+        (r = place_directories(s, err)) < 0)
+        return r;
+    fill_facts(s);
+    tell_oddities(s, params->line);
+    *ret = &VD_TAKE_PTR(s)->extent;
+    return 0;
+}
