@@ -46,7 +46,8 @@ struct vd_extent_ops {
      * ABSENT/ZERO stretches one run. COMPRESSED runs end with their grain. */
     int (*lookup)(struct vd_extent *self, uint64_t sector, uint64_t max_sectors,
                   struct vd_lookup *ret, struct vd_error *err);
-    void (*free)(struct vd_extent *self); /* the format's own parts; not block, not line */
+    /* The object itself and the format's own parts; not the block, not the line. */
+    void (*free)(struct vd_extent *self);
 };
 
 /* What `info` and messages tell of a sparse extent; zeros for raw ones. */
