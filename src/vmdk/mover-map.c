@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <assert.h>
+#include <inttypes.h>
+
+#include "base/units.h"
+#include "vmdk/mover-int.h"
+
+/* Cuts a DATA run of a raw extent at the next border between stored bytes and a hole of the host's
+ * file; a hole reads as zeros and becomes ZERO. A sector that is partly stored is data. */
+static int hole_split(struct vd_plan_run *run, struct vd_error *err)
+{
+    uint64_t offset = run->at.offset_bytes, start = 0, end = 0;
+    int r = vd_block_next_data(run->extent->block, offset, &start, &end, err);
+    if (r < 0)
+        return r;
+    uint64_t hole = start > offset ? (start - offset) / VD_SECTOR_BYTES : 0;
+    if (start >= end)
+        hole = run->length_sectors; /* only a hole follows */
+    if (hole > 0) {
+        run->kind = VD_LOOKUP_ZERO;
+        run->length_sectors = VD_MIN(run->length_sectors, hole);
+    } else if (end > offset) {
+        uint64_t stored = vd_bytes_to_sectors_up(end - offset);
+        run->length_sectors = VD_MIN(run->length_sectors, stored);
+    }
+    return 0;
+}
+
+static struct vd_run run_told(const struct vd_plan_run *run, uint64_t start_sectors)
+{
+    struct vd_run told = {.start_sectors = start_sectors, .length_sectors = run->length_sectors};
+    if (run->kind == VD_LOOKUP_ABSENT) {
+        told.kind = VD_RUN_ABSENT;
+        return told;
+    }
+    told.link = (uint32_t)run->depth;
+    told.extent = (uint32_t)run->extent_index;
+    if (run->kind == VD_LOOKUP_ZERO) {
+        told.kind = VD_RUN_ZERO;
+        return told;
+    }
+    told.kind = VD_RUN_DATA;
+    told.compressed = run->kind == VD_LOOKUP_COMPRESSED;
+    told.offset_bytes = run->at.offset_bytes;
+    told.file = run->extent->path;
+    return told;
+}
+
+static int run_map(struct vd_plan *plan, struct vd_run *ret, struct vd_error *err)
+{
+    struct vd_plan_run run;
+    int r = vd_plan_next(plan, &run, err);
+    if (r < 0)
+        return r;
+    if (run.kind == VD_LOOKUP_DATA && run.extent->extent->grain_sectors == 0) {
+        r = hole_split(&run, err);
+        if (r < 0)
+            return r;
+    }
+    *ret = run_told(&run, plan->position);
+    vd_plan_advance(plan, run.length_sectors);
+    return 0;
+}
+
+int vd_mover_map(struct vd_mover *mover, uint64_t start_sectors, uint64_t count_sectors,
+                 struct vd_run *runs, size_t max_runs, size_t *ret_runs, struct vd_error *err)
+{
+    assert(count_sectors > 0 && max_runs > 0);
+    struct vd_plan plan;
+    size_t done = 0;
+    vd_plan_init(&plan, mover, start_sectors, count_sectors);
+    while (plan.position < plan.end && done < max_runs) {
+        /* What fails behind the first run is told when the caller comes back for it. */
+        struct vd_error *told = done == 0 ? err : NULL;
+        int r = run_map(&plan, &runs[done], told);
+        if (r < 0 && done > 0)
+            break;
+        if (r < 0) {
+            vd_error_prefix(err, "mapping sector %" PRIu64 " of '%s'", plan.position,
+                            mover->links[0]->path);
+            return r;
+        }
+        done++;
+    }
+    *ret_runs = done;
+    return 0;
+}
