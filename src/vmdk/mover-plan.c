@@ -6,6 +6,11 @@
 #include "base/checked.h"
 #include "base/units.h"
 
+/* A link that has a parent is asked for no more than 1 GiB at once: what it does not hold is
+ * remembered only while one plan lives, and whoever maps a large disk in small portions would have
+ * the whole rest of its tables walked for each. */
+#define PLAN_WINDOW_SECTORS (UINT64_C(1) << 21)
+
 void vd_plan_init(struct vd_plan *plan, const struct vd_mover *mover, uint64_t start_sectors,
                   uint64_t count_sectors)
 {
@@ -32,6 +37,8 @@ static int link_lookup(const struct vd_plan *plan, const struct vd_link *link,
     uint64_t sector = plan->position - extent->start_sectors;
     uint64_t left = extent->extent->capacity_sectors - sector;
     uint64_t max = VD_MIN(left, plan_limit(plan) - plan->position);
+    if (plan->depth + 1 < plan->mover->num_links)
+        max = VD_MIN(max, PLAN_WINDOW_SECTORS);
     struct vd_lookup at;
     int r = vd_extent_lookup(extent->extent, sector, max, &at, err);
     if (r < 0)
