@@ -13,6 +13,7 @@ enum vd_file_kind {
     VD_FILE_CTK,
     VD_FILE_INCOMPLETE_KDMV, /* "kdmv": an interrupted vmdk-convert */
     VD_FILE_PLN,             /* text of VMware 2/3 plain disks: named, not read */
+    VD_FILE_HOSTED_COWD,     /* hosted COW disk of VMware 2/3: named, not read */
     VD_FILE_OTHER,           /* raw data, or anything else */
 };
 
