@@ -37,7 +37,8 @@ struct vd_vmdk_options {
 };
 
 /* Opens descriptor, extents and parents. Costs a few reads per link whatever the capacity: tables
- * are read when first needed. The strings and the options are copied, `fs` and `log` are kept. */
+ * are read when first needed. The strings and the options (NULL: none) are copied, `fs` and `log`
+ * are kept. Many extents share few file descriptors (file-pool.h). */
 VD_MUST_CHECK int vd_vmdk_open(const char *path, const struct vd_vmdk_options *options,
                                struct vd_disk **ret, struct vd_error *err);
 
