@@ -12,18 +12,22 @@ struct vd_link_extent {
     struct vd_block *block; /* owned; NULL for ZERO */
     uint64_t start_sectors; /* in the link */
     const char *path;       /* of the file, absolute or as reached; NULL for ZERO */
+    size_t line;            /* index of its line in the descriptor */
 };
 
 struct vd_link {
     char *path; /* of the descriptor, as reached; owned */
     struct vd_descriptor *descriptor;
-    struct vd_link_extent *extents; /* ascending start_sectors, tiling the capacity */
+    /* Ascending start_sectors, tiling the capacity; lines of no sectors have none. */
+    struct vd_link_extent *extents;
     size_t num_extents;
     uint64_t capacity_sectors;
     struct vd_block_identity identity; /* of the file that holds the descriptor */
     bool embedded;                     /* the descriptor is inside its only extent */
+    struct vd_block *container;        /* embedded: that file, until its extent takes it; owned */
 };
 
+/* The link at `path` alone, whatever its parents. */
 VD_MUST_CHECK int vd_link_open(const char *path, const struct vd_vmdk_options *options,
                                struct vd_table_cache *cache, struct vd_link **ret,
                                struct vd_error *err);

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From a path to a link with its descriptor, and what links of a chain share. */
+#include <string.h>
+
+#include "vmdk/descriptor-file.h"
+#include "vmdk/link-int.h"
+#include "vmdk/probe.h"
+#include "vmdk/wrong-file.h"
+
+int vd_link_context_init(struct vd_link_context *context, const char *path,
+                         const struct vd_vmdk_options *options, struct vd_table_cache *cache,
+                         struct vd_error *err)
+{
+    *context =
+        (struct vd_link_context){.log = options->log, .flags = options->flags, .cache = cache};
+    int r = vd_resolve_init(&context->resolve, path, options, err);
+    if (r >= 0)
+        r = vd_file_pool_new(context->resolve.fs, &context->pool, err);
+    if (r < 0)
+        vd_link_context_done(context);
+    return r;
+}
+
+void vd_link_context_done(struct vd_link_context *context)
+{
+    vd_resolve_done(&context->resolve);
+    vd_file_pool_unref(context->pool);
+    context->pool = NULL;
+}
+
+/* The descriptor of a hosted sparse file. The name in its extent line says nothing: exports carry
+ * names of their own and users rename files, so the extent is the file itself. Only a header of no
+ * sectors does not speak for its file: then the extents are where the lines say. */
+static int load_embedded(struct vd_link *link, struct vd_block *block, const struct vd_fs *fs,
+                         struct vd_error *err)
+{
+    struct vd_kdmv_header header;
+    int r = vd_kdmv_header_read(block, &header, err);
+    if (r < 0)
+        return r;
+    r = vd_descriptor_read_embedded(block, &header, &link->descriptor, err);
+    if (r < 0)
+        return r;
+    if (link->descriptor == NULL)
+        return vd_wrong_file(fs, block, VD_FILE_KDMV, link->path, err);
+    link->embedded = header.capacity_sectors != 0;
+    if (link->embedded && link->descriptor->num_extents != 1)
+        return vd_error_set(err, VD_E_DESC_EXTENT,
+                            "'%s': the descriptor inside the file has %zu extents, expected 1",
+                            link->path, link->descriptor->num_extents);
+    return 0;
+}
+
+static int load_descriptor(struct vd_link *link, struct vd_block *block, const struct vd_fs *fs,
+                           struct vd_error *err)
+{
+    enum vd_file_kind kind;
+    int r = vd_probe_block(block, &kind, err);
+    if (r < 0)
+        return r;
+    if (kind == VD_FILE_DESCRIPTOR)
+        return vd_descriptor_read(block, &link->descriptor, err);
+    if (kind == VD_FILE_KDMV)
+        return load_embedded(link, block, fs, err);
+    return vd_wrong_file(fs, block, kind, link->path, err);
+}
+
+int vd_link_load(const char *path, const struct vd_link_context *context, struct vd_link **ret,
+                 struct vd_error *err)
+{
+    VD_CLEANUP(vd_link_free_cleanup) struct vd_link *link = calloc(1, sizeof *link);
+    if (link == NULL || (link->path = strdup(path)) == NULL)
+        return vd_error_set(err, VD_E_NO_MEMORY, "no memory to open '%s'", path);
+
+    unsigned flags = (context->flags & VD_VMDK_UNBUFFERED) != 0 ? VD_FS_UNBUFFERED : 0;
+    VD_CLEANUP(vd_block_free_cleanup) struct vd_block *block = NULL;
+    int r = vd_file_pool_open(context->pool, path, flags, &block, err);
+    if (r < 0)
+        return r;
+    r = load_descriptor(link, block, context->resolve.fs, err);
+    if (r < 0)
+        return r;
+    link->identity = block->identity;
+    link->capacity_sectors = link->descriptor->capacity_sectors;
+    if (link->embedded)
+        link->container = VD_TAKE_PTR(block);
+    *ret = VD_TAKE_PTR(link);
+    return 0;
+}
