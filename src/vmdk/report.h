@@ -23,11 +23,11 @@ struct vd_report_extent {
 
 struct vd_report_link {
     char *path;
-    struct vd_descriptor *descriptor; /* NULL when it could not be read */
+    const struct vd_descriptor *descriptor; /* the report's */
     bool embedded;
     struct vd_report_extent *extents;
     size_t num_extents;
-    char *problem; /* descriptor or parent trouble; NULL when fine */
+    char *problem; /* of the link as a whole, or with finding its parent; NULL when fine */
 };
 
 struct vd_report {
@@ -39,8 +39,9 @@ struct vd_report {
     char *problem;            /* first sentence when not complete */
 };
 
-/* Fails only when not even the first file can be opened or recognised. `count_data` walks the
- * tables to fill data_bytes and allocated_bytes; without it they are 0. */
+/* Fails only when not even the first file can be opened, recognised and its descriptor read.
+ * `count_data` walks the tables to fill data_bytes and allocated_bytes; without it they are 0.
+ * `options` may be NULL. The files stay open until the report is freed. */
 VD_MUST_CHECK int vd_report_new(const char *path, const struct vd_vmdk_options *options,
                                 bool count_data, struct vd_report **ret, struct vd_error *err);
 void vd_report_free(struct vd_report *report);
