@@ -38,6 +38,7 @@
     X(OUT_OF_RANGE,     OUT_OF_RANGE,  ERANGE,       16007, "beyond the end of the disk")          \
     X(TOO_MANY_FILES,   TOO_MANY_FILES, EMFILE,      16027, "too many open files")                 \
     X(KEY_NOT_FOUND,    KEY_NOT_FOUND, ENOENT,       16052, "no such key in the disk database")    \
+    X(INVALID_CONNECTION, INVALID_ARG, EINVAL,       16054, "not a connection")                    \
     X(NAME_TOO_LONG,    INVALID_ARG,   ENAMETOOLONG, 20004, "file name too long")                  \
     X(OUTSIDE_FOLDER,   ACCESS,        EACCES,       13,    "path leaves the disk's folder")
 
