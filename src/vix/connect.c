@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vix/connection.h"
+
+#include <stdlib.h>
+
+#include "vix/params.h"
+#include "vix/report.h"
+
+static void connection_destroy(struct vd_vix_node *node)
+{
+    (void)node; /* holds nothing */
+}
+
+int vd_vix_connection_get(VixDiskLibConnection handle, struct vd_vix_connection **ret,
+                          struct vd_error *err)
+{
+    struct vd_vix_node *node = vd_vix_get(handle, VD_VIX_CONNECTION);
+    if (!node && !vd_vix_registry_is_open())
+        return vd_error_set(err, VD_E_NOT_INITIALISED, "the library is not initialised");
+    if (!node)
+        return vd_error_set(err, VD_E_INVALID_CONNECTION, "%p is not a connection%s",
+                            (const void *)handle, handle ? ", or no longer one" : "");
+    *ret = (struct vd_vix_connection *)node;
+    return VD_OK;
+}
+
+void vd_vix_connections_end(void)
+{
+    struct vd_vix_node *node;
+    while ((node = vd_vix_take_any(VD_VIX_CONNECTION)))
+        vd_vix_put(node);
+}
+
+static int refuse_remote(const VixDiskLibConnectParams *params, struct vd_error *err)
+{
+    int r = vd_vix_params_check(params, err);
+    if (r < 0)
+        return r;
+    return vd_error_set(err, VD_E_NOT_SUPPORTED,
+                        "connecting to '%s': this version opens disks on this machine only",
+                        params->serverName);
+}
+
+static int connection_new(const VixDiskLibConnectParams *params, bool read_only,
+                          VixDiskLibConnection *ret, struct vd_error *err)
+{
+    if (!vd_vix_registry_is_open())
+        return vd_error_set(err, VD_E_NOT_INITIALISED, "the library is not initialised");
+    if (vd_vix_params_remote(params))
+        return refuse_remote(params, err);
+
+    struct vd_vix_connection *connection = calloc(1, sizeof *connection);
+    if (!connection)
+        return vd_error_set(err, VD_E_NO_MEMORY, "connecting: out of memory");
+    connection->node.kind = VD_VIX_CONNECTION;
+    connection->node.destroy = connection_destroy;
+    connection->read_only = read_only;
+    int r = vd_vix_add(&connection->node, connection);
+    if (r < 0) {
+        free(connection);
+        return vd_error_set(err, r, "the library is not initialised");
+    }
+    *ret = (VixDiskLibConnection)(void *)connection;
+    return VD_OK;
+}
+
+static VixError connect_as(const char *function, const VixDiskLibConnectParams *params,
+                           bool read_only, VixDiskLibConnection *connection)
+{
+    struct vd_error err = VD_ERROR_INIT;
+    int r;
+    if (connection) {
+        *connection = NULL;
+        r = connection_new(params, read_only, connection, &err);
+    } else {
+        r = vd_error_set(&err, VD_E_INVALID_ARG, "nowhere to put the connection: it is NULL");
+    }
+    return vd_vix_result(function, r, &err);
+}
+
+VD_VIX_EXPORT VixError VixDiskLib_Connect(const VixDiskLibConnectParams *connectParams,
+                                          VixDiskLibConnection *connection)
+{
+    return connect_as("VixDiskLib_Connect", connectParams, false, connection);
+}
+
+/* A snapshot belongs to a virtual machine and a transport to a network; a disk on this machine has
+ * neither, whatever is named. */
+VD_VIX_EXPORT VixError VixDiskLib_ConnectEx(const VixDiskLibConnectParams *connectParams,
+                                            Bool readOnly, const char *snapshotRef,
+                                            const char *transportModes,
+                                            VixDiskLibConnection *connection)
+{
+    (void)snapshotRef;
+    (void)transportModes;
+    return connect_as("VixDiskLib_ConnectEx", connectParams, readOnly != 0, connection);
+}
+
+VD_VIX_EXPORT VixError VixDiskLib_Disconnect(VixDiskLibConnection connection)
+{
+    struct vd_error err = VD_ERROR_INIT;
+    struct vd_vix_connection *found;
+    int r = vd_vix_connection_get(connection, &found, &err);
+    if (r == VD_OK) {
+        struct vd_vix_node *taken = vd_vix_take(connection, VD_VIX_CONNECTION);
+        if (taken)
+            vd_vix_put(taken);
+        vd_vix_put(&found->node);
+    }
+    return vd_vix_result("VixDiskLib_Disconnect", r, &err);
+}

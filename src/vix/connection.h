@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A connection: where disks are, and whether they may be written. Immutable, counted by its node:
+ * it lives until it is disconnected and the last disk opened on it is closed. */
+#ifndef VD_VIX_CONNECTION_H
+#define VD_VIX_CONNECTION_H
+
+#include <stdbool.h>
+
+#include "vix/export.h"
+#include "vix/registry.h"
+
+struct vd_vix_connection {
+    struct vd_vix_node node;
+    bool read_only;
+};
+
+/* With a reference, which vd_vix_put of its node gives back. */
+VD_MUST_CHECK int vd_vix_connection_get(VixDiskLibConnection handle, struct vd_vix_connection **ret,
+                                        struct vd_error *err);
+/* Ends every one, when the library ends. */
+void vd_vix_connections_end(void);
+
+#endif
