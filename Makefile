@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# The short way to everything. The build itself is meson's; these targets install what is missing
+# (Debian, Ubuntu), call it, and say what they did.
+
+BUILD ?= build
+PREFIX ?= /usr/local
+DESTDIR ?=
+FUZZ_SECONDS ?= 30
+FUZZ ?=
+
+.PHONY: build demo check bench fuzz install clean help
+
+build:
+	@tools/install-deps build
+	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) --prefix=$(PREFIX)
+	ninja -C $(BUILD)
+
+# A real file system in a VMDK with a snapshot, read, converted and proved, in a dozen lines.
+demo:
+	@tools/install-deps demo
+	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) --prefix=$(PREFIX) >/dev/null
+	@ninja -C $(BUILD) --quiet
+	@tools/demo $(BUILD)
+
+# Every test and style gate, once. What CI runs with more compilers: .ci/run
+check:
+	@tools/check plain
+
+# Figures beside qemu-img from the same run. BENCH_MIB sets the size of the test data.
+bench:
+	@tools/install-deps bench
+	@test -f $(BUILD)-release/build.ninja || \
+		meson setup $(BUILD)-release --buildtype=release >/dev/null
+	@ninja -C $(BUILD)-release --quiet
+	@bench/bench $(BUILD)-release $(BENCH_ARGS)
+
+# Every fuzz target (or the one in FUZZ), FUZZ_SECONDS each; findings and corpus stay in build-fuzz/.
+fuzz:
+	@tools/install-deps fuzz
+	@tools/fuzz $(if $(FUZZ),$(FUZZ),all) $(FUZZ_SECONDS)
+
+install:
+	@tools/install-deps build
+	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) --prefix=$(PREFIX)
+	meson configure $(BUILD) --prefix=$(PREFIX)
+	DESTDIR=$(DESTDIR) meson install -C $(BUILD)
+
+clean:
+	rm -rf $(BUILD) $(BUILD)-release build-check-* build-fuzz
+
+help:
+	@echo "make build    compile into $(BUILD)/"
+	@echo "make demo     see it work on a real disk"
+	@echo "make check    run every test"
+	@echo "make bench    measure beside qemu-img"
+	@echo "make fuzz     run the fuzzers, FUZZ_SECONDS=$(FUZZ_SECONDS) each; FUZZ=name for one"
+	@echo "make install  into PREFIX=$(PREFIX), below DESTDIR"
