@@ -39,6 +39,8 @@ CASES = [
      "strcpy"),
     ("banned", "tests/unit/a.c", "    n = atoi(text);\n", "    n = my_atoi(text);\n", "atoi"),
     ("libraries", "src/base/a.c", '    printf("x");\n', "    snprintf(a, 1, b);\n", "never prints"),
+    ("libraries", "src/base/a.c", "    fprintf(stderr, a);\n", "    fprintf(log, a);\n",
+     "never prints"),
     ("libraries", "src/base/a.c", "    exit(1);\n", "    on_exit_of(1);\n", "never ends"),
     ("libraries", "src/base/a.c", '    chdir("/");\n', "    my_chdir(1);\n", "directory"),
     ("layout", "src/base/a.c", "int  a;\n", "int a;\n", "clang-format"),
