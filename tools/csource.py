@@ -148,7 +148,10 @@ class Walker:
 
 
 def count_parameters(tokens):
-    """Of the tokens between a function's parentheses."""
+    """Of the tokens between a function's parentheses. The error every fallible function carries as
+    its last parameter is not counted: it says nothing about how much the function asks for."""
+    if tokens[-4:-1] == ["struct", "vd_error", "*"]:
+        tokens = tokens[:-5]  # and the comma before it
     if not tokens or tokens == ["void"]:
         return 0
     depth = commas = 0

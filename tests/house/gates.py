@@ -22,7 +22,8 @@ def nested(levels):
 
 
 def with_parameters(count):
-    return SPDX + "int f(" + ", ".join(f"int a{i}" for i in range(count)) + ")\n{\n    return 0;\n}\n"
+    parameters = [f"int a{i}" for i in range(count)] + ["struct vd_error *err"]
+    return SPDX + "int f(" + ", ".join(parameters) + ")\n{\n    return 0;\n}\n"
 
 
 ALLOWED = "src/base/a.c f lines 80\n"
