@@ -21,7 +21,7 @@ demo:
 	@tools/install-deps demo
 	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) --prefix=$(PREFIX) >/dev/null
 	@ninja -C $(BUILD) --quiet
-	@tools/demo $(BUILD)
+	@PATH="$$PATH:/usr/sbin:/sbin" tools/demo $(BUILD)
 
 # Every test and style gate, once. What CI runs with more compilers: .ci/run
 check:
