@@ -9,17 +9,21 @@ DESTDIR ?=
 FUZZ_SECONDS ?= 30
 FUZZ ?=
 
+# $(call setup,FOLDER,ARGUMENTS): silent unless it fails.
+setup = test -f $(1)/build.ninja || said=$$(meson setup $(1) $(2) 2>&1) || \
+	{ echo "$$said"; exit 1; }
+
 .PHONY: build demo check bench fuzz install clean help
 
 build:
 	@tools/install-deps build
-	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) --prefix=$(PREFIX)
+	@$(call setup,$(BUILD),--prefix=$(PREFIX))
 	ninja -C $(BUILD)
 
 # A real file system in a VMDK with a snapshot, read, converted and proved, in a dozen lines.
 demo:
 	@tools/install-deps demo
-	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) --prefix=$(PREFIX) >/dev/null
+	@$(call setup,$(BUILD),--prefix=$(PREFIX))
 	@ninja -C $(BUILD) --quiet
 	@PATH="$$PATH:/usr/sbin:/sbin" tools/demo $(BUILD)
 
@@ -30,8 +34,7 @@ check:
 # Figures beside qemu-img from the same run. BENCH_MIB sets the size of the test data.
 bench:
 	@tools/install-deps bench
-	@test -f $(BUILD)-release/build.ninja || \
-		meson setup $(BUILD)-release --buildtype=release >/dev/null
+	@$(call setup,$(BUILD)-release,--buildtype=release)
 	@ninja -C $(BUILD)-release --quiet
 	@bench/bench $(BUILD)-release $(BENCH_ARGS)
 
@@ -42,7 +45,7 @@ fuzz:
 
 install:
 	@tools/install-deps build
-	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) --prefix=$(PREFIX)
+	@$(call setup,$(BUILD),--prefix=$(PREFIX))
 	meson configure $(BUILD) --prefix=$(PREFIX)
 	DESTDIR=$(DESTDIR) meson install -C $(BUILD)
 
