@@ -111,7 +111,7 @@ static void replay(const char *path)
 
 int main(int argc, char **argv)
 {
-    VD_FREE uint8_t *nothing = calloc(1, 1); /* a place, of which no byte may be read */
+    VD_FREE uint8_t *nothing = calloc(1, 1);  /* a place, of which no byte may be read */
     (void)LLVMFuzzerTestOneInput(nothing, 0); /* always 0 */
     tell(true, "no bytes at all", NULL);
     for (int i = 1; i < argc; i++)
