@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VD_OPS_COPY_INT_H
+#define VD_OPS_COPY_INT_H
+
+#include "base/progress.h"
+#include "ops/target.h"
+
+/* Zeros are written in pieces of this size, so that the operation can be stopped between them. */
+#define VD_COPY_ZERO_BYTES (UINT64_C(64) << 20)
+
+/* VD_E_CANCELLED when the watcher wants no more. */
+VD_MUST_CHECK int vd_copy_report(const struct vd_progress *progress, uint64_t done, uint64_t total,
+                                 struct vd_error *err);
+
+#endif
