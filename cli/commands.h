@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef VD_CLI_COMMANDS_H
+#define VD_CLI_COMMANDS_H
+
+#include "options.h"
+
+/* One file per command: cmd-<name>.c. Each prints its own error. */
+enum cli_exit cmd_info(const struct cli_args *args);
+enum cli_exit cmd_map(const struct cli_args *args);
+enum cli_exit cmd_convert(const struct cli_args *args);
+enum cli_exit cmd_read(const struct cli_args *args);
+enum cli_exit cmd_compare(const struct cli_args *args);
+
+#endif

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "commands.h"
+#include "terminal.h"
+
+const struct cli_command cli_commands[] = {
+    {"info", "DISK", 1, 1u << OPT_JSON, "tell what a disk is made of",
+     "Tells what DISK is: type, capacity, links, extents, files, formats and flags.\n"
+     "A missing or broken part is told in its place and the rest is still shown.",
+     cmd_info},
+    {"map", "DISK", 1, 1u << OPT_JSON, "list which ranges are data, zero or absent",
+     "Lists the ranges of DISK that hold data, are zero, or are held by no link,\n"
+     "with the link and the place in the file. Reads tables only, no data.",
+     cmd_map},
+    {"convert", "SRC DST", 2,
+     1u << OPT_OUTPUT_TYPE | 1u << OPT_LEVEL | 1u << OPT_PROGRESS | 1u << OPT_OVERWRITE,
+     "write a disk's content as a raw image",
+     "Writes the content of SRC to DST as a raw image, with holes where SRC has no\n"
+     "data. A file appears under its name only when it is complete. SRC may be - or a\n"
+     "pipe for a streamOptimized disk; DST may be -, a pipe or a block device.",
+     cmd_convert},
+    {"read", "DISK", 1,
+     1u << OPT_OFFSET | 1u << OPT_LENGTH | 1u << OPT_OUTPUT | 1u << OPT_OVERWRITE |
+         1u << OPT_PROGRESS,
+     "write a range of a disk's bytes to standard output",
+     "Writes bytes of DISK to standard output. N takes K, M, G and T (1024-based).\n"
+     "A range that ends past the disk is an error, and nothing is written.",
+     cmd_read},
+    {"compare", "A B", 2, 1u << OPT_JSON | 1u << OPT_STRICT | 1u << OPT_PROGRESS,
+     "tell whether two disks have the same content",
+     "Exits with 0 when A and B have the same content, with 1 when they differ. What\n"
+     "only the larger disk has must read as zeros.",
+     cmd_compare},
+    {0},
+};
+
+static void print_usage(FILE *out)
+{
+    fputs("usage: vdisk COMMAND [OPTION]... OPERAND...\n\n"
+          "Reads virtual disks: VMDK of every kind, and raw images.\n\ncommands:\n",
+          out);
+    for (const struct cli_command *c = cli_commands; c->name; c++)
+        fprintf(out, "  %-10s %s\n", c->name, c->summary);
+    fputs("  help       show help, of a command when one is named\n\noptions:\n"
+          "  -h, --help                 show this help\n"
+          "      --version              show the version\n\n"
+          "Exit status: 0 done, 1 a negative answer (compare: different), 2 an error.\n"
+          "The manual page vdisk(1) tells more.\n",
+          out);
+}
+
+static enum cli_exit unknown_command(const char *name)
+{
+    struct vd_error err = VD_ERROR_INIT;
+    int r = vd_error_set(&err, VD_E_INVALID_ARG,
+                         name[0] == '-' ? "unknown option %s; 'vdisk --help' lists the options"
+                                        : "unknown command '%s'; 'vdisk help' lists the commands",
+                         name);
+
+    return cli_fail(&err, r);
+}
+
+static enum cli_exit run_help(int argc, char **argv)
+{
+    const struct cli_command *command;
+
+    if (argc < 2 || strcmp(argv[1], "help") == 0) {
+        print_usage(stdout);
+        return CLI_DONE;
+    }
+    command = cli_command_find(argv[1]);
+    if (!command)
+        return unknown_command(argv[1]);
+    cli_help_print(command, stdout);
+    return CLI_DONE;
+}
+
+static enum cli_exit run_command(int argc, char **argv)
+{
+    const struct cli_command *command = cli_command_find(argv[0]);
+    struct vd_error err = VD_ERROR_INIT;
+    struct cli_args args;
+    int r;
+
+    if (!command)
+        return unknown_command(argv[0]);
+    r = cli_args_parse(command, argc, argv, &args, &err);
+    if (r < 0)
+        return cli_fail(&err, r);
+    if (cli_given(&args, OPT_HELP)) {
+        cli_help_print(command, stdout);
+        return CLI_DONE;
+    }
+    return command->run(&args);
+}
+
+static enum cli_exit run(int argc, char **argv)
+{
+    if (argc < 2) {
+        struct vd_error err = VD_ERROR_INIT;
+        int r = vd_error_set(&err, VD_E_INVALID_ARG,
+                             "no command given; 'vdisk help' lists the commands");
+
+        return cli_fail(&err, r);
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        puts("vdisk " VD_VERSION);
+        return CLI_DONE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        print_usage(stdout);
+        return CLI_DONE;
+    }
+    if (strcmp(argv[1], "help") == 0)
+        return run_help(argc - 1, argv + 1);
+    return run_command(argc - 1, argv + 1);
+}
+
+/* A standard descriptor that is closed would be given to the next file opened, and what is printed
+ * would go into a disk. So each is occupied, in the mode that makes using it an error. */
+static void occupy_standard_descriptors(void)
+{
+    while (true) {
+        int fd = open("/dev/null", O_RDWR);
+
+        if (fd < 0 || fd > STDERR_FILENO) {
+            if (fd >= 0)
+                (void)close(fd); /* nothing was written to it */
+            return;
+        }
+        (void)close(fd); /* as above; the same number comes again */
+        if (open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0)
+            return;
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct vd_error err = VD_ERROR_INIT;
+    enum cli_exit code;
+
+    occupy_standard_descriptors();
+    code = run(argc, argv);
+
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return code;
+    /* A command that noticed has already said so. */
+    if (code == CLI_ERROR)
+        return code;
+    return cli_fail(&err, vd_error_set_errno(&err, errno, "cannot write to standard output"));
+}

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "options.h"
+
+#include <getopt.h>
+#include <string.h>
+
+#include "base/size-text.h"
+
+struct option_row {
+    char short_name; /* 0 where there is none */
+    const char *long_name;
+    const char *argument; /* NULL where it takes none */
+    const char *help;
+};
+
+static const struct option_row rows[NUM_OPTIONS] = {
+    [OPT_OUTPUT_TYPE] = {'O', "output-type", "TYPE", "what to write: raw (default)"},
+    [OPT_LEVEL] = {0, "level", "N", "compression level 0 to 12 of compressed types"},
+    [OPT_PROGRESS] = {'p', "progress", NULL, "show progress, also where it is no terminal"},
+    [OPT_OFFSET] = {0, "offset", "N", "first byte to read (default 0)"},
+    [OPT_LENGTH] = {0, "length", "N", "how many bytes (default: up to the end)"},
+    [OPT_OUTPUT] = {'o', "output", "FILE", "write to FILE instead of standard output"},
+    [OPT_OVERWRITE] = {0, "overwrite", NULL, "replace a target that exists"},
+    [OPT_STRICT] = {0, "strict", NULL, "disks of different capacity differ"},
+    [OPT_JSON] = {0, "json", NULL, "print one JSON object"},
+    [OPT_FORMAT] = {'f', "format", "FORMAT",
+                    "take the disk as raw or vmdk, whatever it looks like"},
+    [OPT_SINGLE_LINK] = {0, "single-link", NULL, "open this link alone, without its parents"},
+    [OPT_PARENT_DIR] = {0, "parent-dir", "DIR", "look for parents in DIR too; may be repeated"},
+    [OPT_IGNORE_CID] = {0, "ignore-cid", NULL, "open a chain although a parent's CID differs"},
+    [OPT_ALLOW_OUTSIDE] = {0, "allow-outside", NULL, "allow files outside the disk's folder"},
+    [OPT_ALLOW_DEVICES] = {0, "allow-devices", NULL, "allow extents that are block devices"},
+    [OPT_UNBUFFERED] = {0, "unbuffered", NULL, "read past the page cache (O_DIRECT)"},
+    [OPT_HELP] = {'h', "help", NULL, "show this help"},
+};
+
+/* Every command opens a disk, and can be asked for help. */
+#define COMMON_OPTIONS                                                                        \
+    (1u << OPT_FORMAT | 1u << OPT_SINGLE_LINK | 1u << OPT_PARENT_DIR | 1u << OPT_IGNORE_CID | \
+     1u << OPT_ALLOW_OUTSIDE | 1u << OPT_ALLOW_DEVICES | 1u << OPT_UNBUFFERED | 1u << OPT_HELP)
+
+/* getopt's value of a long option: past every short name. */
+#define LONG_VALUE(id) (256 + (id))
+
+static bool takes(const struct cli_command *command, int id)
+{
+    return (command->options | COMMON_OPTIONS) & 1u << id;
+}
+
+const struct cli_command *cli_command_find(const char *name)
+{
+    for (const struct cli_command *c = cli_commands; c->name; c++) {
+        if (strcmp(c->name, name) == 0)
+            return c;
+    }
+    return NULL;
+}
+
+static int bad_usage(const struct cli_command *command, struct vd_error *err, const char *what,
+                     const char *which)
+{
+    return vd_error_set(err, VD_E_INVALID_ARG, "%s: %s%s; 'vdisk %s --help' tells more",
+                        command->name, what, which, command->name);
+}
+
+static int format_parse(const char *text, enum vd_source_format *ret, struct vd_error *err)
+{
+    if (strcmp(text, "raw") == 0)
+        *ret = VD_SOURCE_RAW;
+    else if (strcmp(text, "vmdk") == 0)
+        *ret = VD_SOURCE_VMDK;
+    else
+        return vd_error_set(err, VD_E_INVALID_ARG, "--format is '%s', expected raw or vmdk", text);
+    return VD_OK;
+}
+
+static int level_check(const char *text, struct vd_error *err)
+{
+    char *end;
+    unsigned long level = strtoul(text, &end, 10);
+
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || level > 12)
+        return vd_error_set(err, VD_E_INVALID_ARG, "--level is '%s', expected 0 to 12", text);
+    return VD_OK;
+}
+
+static int size_parse(const char *option, const char *text, uint64_t *ret, struct vd_error *err)
+{
+    int r = vd_size_parse(text, ret, err);
+
+    if (r < 0)
+        vd_error_prefix(err, "%s", option);
+    return r;
+}
+
+static int parent_dir_add(struct cli_args *args, const char *dir, struct vd_error *err)
+{
+    size_t count = 0;
+
+    while (args->parent_dirs[count])
+        count++;
+    if (count == CLI_MAX_PARENT_DIRS)
+        return vd_error_set(err, VD_E_INVALID_ARG, "--parent-dir is given more than %d times",
+                            CLI_MAX_PARENT_DIRS);
+    args->parent_dirs[count] = dir;
+    return VD_OK;
+}
+
+static int apply_valued(struct cli_args *args, int id, const char *value, struct vd_error *err)
+{
+    switch (id) {
+    case OPT_OUTPUT_TYPE:
+        args->output_type = value;
+        return VD_OK;
+    case OPT_OUTPUT:
+        args->output = value;
+        return VD_OK;
+    case OPT_LEVEL:
+        return level_check(value, err);
+    case OPT_OFFSET:
+        return size_parse("--offset", value, &args->offset_bytes, err);
+    case OPT_LENGTH:
+        return size_parse("--length", value, &args->length_bytes, err);
+    case OPT_FORMAT:
+        return format_parse(value, &args->format, err);
+    case OPT_PARENT_DIR:
+        return parent_dir_add(args, value, err);
+    default:
+        return VD_OK; /* a flag: `given` says it all */
+    }
+}
+
+static unsigned vmdk_flag_of(int id)
+{
+    switch (id) {
+    case OPT_SINGLE_LINK:
+        return VD_VMDK_SINGLE_LINK;
+    case OPT_IGNORE_CID:
+        return VD_VMDK_IGNORE_CID;
+    case OPT_ALLOW_OUTSIDE:
+        return VD_VMDK_ALLOW_OUTSIDE;
+    case OPT_ALLOW_DEVICES:
+        return VD_VMDK_ALLOW_DEVICES;
+    case OPT_UNBUFFERED:
+        return VD_VMDK_UNBUFFERED;
+    default:
+        return 0;
+    }
+}
+
+struct getopt_tables {
+    char short_options[2 * NUM_OPTIONS + 2];
+    struct option long_options[NUM_OPTIONS + 1];
+};
+
+static void tables_fill(const struct cli_command *command, struct getopt_tables *tables)
+{
+    size_t num_long = 0;
+    char *s = tables->short_options;
+
+    memset(tables, 0, sizeof *tables);
+    *s++ = ':'; /* a missing argument is told from an unknown option */
+    for (int id = 0; id < NUM_OPTIONS; id++) {
+        if (!takes(command, id))
+            continue;
+        tables->long_options[num_long++] =
+            (struct option){rows[id].long_name, rows[id].argument ? required_argument : no_argument,
+                            NULL, LONG_VALUE(id)};
+        if (rows[id].short_name)
+            *s++ = rows[id].short_name;
+        if (rows[id].short_name && rows[id].argument)
+            *s++ = ':';
+    }
+}
+
+static int id_of(int value)
+{
+    if (value >= LONG_VALUE(0))
+        return value - LONG_VALUE(0);
+    for (int id = 0; id < NUM_OPTIONS; id++) {
+        if (rows[id].short_name == value)
+            return id;
+    }
+    return -1;
+}
+
+/* getopt stands behind the word it did not like, or inside a bundle of short options. */
+static int refuse_option(const struct cli_command *command, char **argv, int value,
+                         struct vd_error *err)
+{
+    char short_name[] = {'-', (char)optopt, '\0'};
+    bool is_short = optopt > 0 && optopt < LONG_VALUE(0);
+    const char *name = is_short ? short_name : argv[optind - 1];
+
+    if (value == ':')
+        return bad_usage(command, err, "an argument is missing after ", name);
+    if (!is_short && optopt >= LONG_VALUE(0))
+        return bad_usage(command, err, "no argument is expected in ", name);
+    return bad_usage(command, err, "unknown option ", name);
+}
+
+static int take_operands(struct cli_args *args, int argc, char **argv, struct vd_error *err)
+{
+    int count = argc - optind;
+    int expected = args->command->num_operands;
+
+    if (count < expected)
+        return bad_usage(args->command, err, "missing operand, expected ", args->command->operands);
+    if (count > expected)
+        return bad_usage(args->command, err, "unexpected operand ", argv[optind + expected]);
+    for (int i = 0; i < count; i++) {
+        args->operands[i] = argv[optind + i];
+        if (args->operands[i][0] == '\0')
+            return bad_usage(args->command, err, "an operand is empty", "");
+    }
+    return VD_OK;
+}
+
+int cli_args_parse(const struct cli_command *command, int argc, char **argv, struct cli_args *ret,
+                   struct vd_error *err)
+{
+    struct getopt_tables tables;
+    struct cli_args args = {.command = command};
+    int value;
+
+    tables_fill(command, &tables);
+    opterr = 0;
+    while ((value = getopt_long(argc, argv, tables.short_options, tables.long_options, NULL)) !=
+           -1) {
+        int id = id_of(value);
+        int r;
+
+        if (value == '?' || value == ':' || id < 0)
+            return refuse_option(command, argv, value, err);
+        r = apply_valued(&args, id, optarg, err);
+        if (r < 0)
+            return r;
+        args.given |= 1u << id;
+        args.vmdk_flags |= vmdk_flag_of(id);
+    }
+    if (!cli_given(&args, OPT_HELP)) {
+        int r = take_operands(&args, argc, argv, err);
+
+        if (r < 0)
+            return r;
+    }
+    *ret = args;
+    return VD_OK;
+}
+
+void cli_help_print(const struct cli_command *command, FILE *out)
+{
+    fprintf(out, "usage: vdisk %s [OPTION]... %s\n\n%s\n\noptions:\n", command->name,
+            command->operands, command->description);
+    for (int id = 0; id < NUM_OPTIONS; id++) {
+        const struct option_row *row = &rows[id];
+        char left[40];
+
+        if (!takes(command, id))
+            continue;
+        (void)snprintf(left, sizeof left, "%c%c%s--%s%s%s", row->short_name ? '-' : ' ',
+                       row->short_name ? row->short_name : ' ', row->short_name ? ", " : "  ",
+                       row->long_name, row->argument ? " " : "",
+                       row->argument ? row->argument : "");
+        fprintf(out, "  %-26s %s\n", left, row->help);
+    }
+    fprintf(out, "\nThe manual page vdisk-%s(1) tells more.\n", command->name);
+}

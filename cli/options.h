@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The command line as data: one table of options, one of commands; parsing and --help are made from
+ * them, so they cannot tell different stories. */
+#ifndef VD_CLI_OPTIONS_H
+#define VD_CLI_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/error.h"
+#include "ops/source.h"
+
+enum cli_exit { CLI_DONE = 0, CLI_NEGATIVE = 1, CLI_ERROR = 2 };
+
+enum cli_option_id {
+    OPT_OUTPUT_TYPE,
+    OPT_LEVEL,
+    OPT_PROGRESS,
+    OPT_OFFSET,
+    OPT_LENGTH,
+    OPT_OUTPUT,
+    OPT_OVERWRITE,
+    OPT_STRICT,
+    OPT_JSON,
+    OPT_FORMAT,
+    OPT_SINGLE_LINK,
+    OPT_PARENT_DIR,
+    OPT_IGNORE_CID,
+    OPT_ALLOW_OUTSIDE,
+    OPT_ALLOW_DEVICES,
+    OPT_UNBUFFERED,
+    OPT_HELP,
+    NUM_OPTIONS
+};
+
+#define CLI_MAX_PARENT_DIRS 32
+#define CLI_MAX_OPERANDS    2
+
+/* What was asked for; strings belong to argv. */
+struct cli_args {
+    const struct cli_command *command;
+    unsigned given; /* bit per cli_option_id */
+    const char *output_type;
+    const char *output;
+    uint64_t offset_bytes;
+    uint64_t length_bytes;
+    enum vd_source_format format;
+    unsigned vmdk_flags;
+    const char *parent_dirs[CLI_MAX_PARENT_DIRS + 1]; /* NULL-terminated */
+    const char *operands[CLI_MAX_OPERANDS];
+};
+
+struct cli_command {
+    const char *name;
+    const char *operands; /* as the usage line shows them */
+    int num_operands;
+    unsigned options; /* bit per cli_option_id; those that open a disk are added for everyone */
+    const char *summary;
+    const char *description; /* lines for --help, the last without newline */
+    enum cli_exit (*run)(const struct cli_args *args);
+};
+
+/* Ends with an entry without a name. */
+extern const struct cli_command cli_commands[];
+
+const struct cli_command *cli_command_find(const char *name); /* NULL when there is none */
+
+static inline bool cli_given(const struct cli_args *args, enum cli_option_id id)
+{
+    return args->given & 1u << id;
+}
+
+/* argv[0] is the command's name. On failure the sentence says where to find help. */
+VD_MUST_CHECK int cli_args_parse(const struct cli_command *command, int argc, char **argv,
+                                 struct cli_args *ret, struct vd_error *err);
+void cli_help_print(const struct cli_command *command, FILE *out);
+
+#endif
