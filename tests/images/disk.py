@@ -102,9 +102,14 @@ class Link:
     qemu: "bool | str" = True
     qemu_map: "bool | str" = True
     libvmdk: "bool | str" = True
+    sorted: tuple = ()
 
     def held(self):
-        return sorted(self.pieces, key=lambda piece: piece.start)
+        """Sorted pieces and their starts; the link is complete by the time this is first asked."""
+        if not self.sorted:
+            pieces = sorted(self.pieces, key=lambda piece: piece.start)
+            self.sorted = pieces, [piece.start for piece in pieces]
+        return self.sorted
 
     def runs(self):
         """The whole capacity as runs in the form of `vdisk map --json`."""
@@ -118,9 +123,9 @@ def resolve(link, start, end, depth):
         return [(None, Piece(start, end - start))] if start < end else []
     limit = min(end, link.disk.capacity)
     tiles, at = [], start
-    held = link.held()
-    first = max(bisect.bisect_right([piece.start for piece in held], start) - 1, 0)
-    for piece in held[first:]:
+    held, starts = link.held()
+    first = max(bisect.bisect_right(starts, start) - 1, 0)
+    for piece in held[first:bisect.bisect_left(starts, limit)]:
         low, high = max(piece.start, at), min(piece.start + piece.count, limit)
         if low >= high:
             continue
