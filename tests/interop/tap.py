@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""TAP for the scripts of this folder: one line per case, the reason of a failure below it."""
+
+import shutil
+import sys
+import tempfile
+import time
+import traceback
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class Failed(Exception):
+    """A case does not hold; the text says why."""
+
+
+class Skipped(Exception):
+    """A case that has nothing to say here; the text says why."""
+
+
+class Tap:
+    def __init__(self):
+        self.count = 0
+        self.failures = 0
+        self.began = time.monotonic()
+        self.folder = Path(tempfile.mkdtemp(prefix="vdisk-interop-"))
+
+    def case(self, name, body, *args, **options):
+        """Runs `body(folder, ...)` in a folder of its own, which is removed afterwards."""
+        self.count += 1
+        folder = self.folder / f"case-{self.count}"
+        folder.mkdir()
+        try:
+            body(folder, *args, **options)
+            print(f"ok {self.count} - {name}", flush=True)
+        except Skipped as reason:
+            print(f"ok {self.count} - {name} # SKIP {reason}", flush=True)
+        except Exception as error:  # a broken peer or builder is a failure of the case, too
+            self.failures += 1
+            print(f"not ok {self.count} - {name}", flush=True)
+            self.explain(error)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def explain(self, error):
+        text = str(error) if isinstance(error, Failed) else "".join(
+            traceback.format_exception(error))
+        for line in text.splitlines():
+            print(f"# {line}", flush=True)
+
+    def skip(self, name, reason):
+        self.count += 1
+        print(f"ok {self.count} - {name} # SKIP {reason}", flush=True)
+
+    def done(self):
+        print(f"1..{self.count}")
+        print(f"# {self.failures} of {self.count} failed, {time.monotonic() - self.began:.1f} s")
+        shutil.rmtree(self.folder, ignore_errors=True)
+        return 1 if self.failures else 0
+
+
+@contextmanager
+def plan():
+    """The whole script; leaves by exit."""
+    tap = Tap()
+    try:
+        yield tap
+    finally:
+        status = tap.done()
+    sys.exit(status)
+
+
+def expect(condition, why):
+    if not condition:
+        raise Failed(why)
+
+
+def equal(found, wanted, what):
+    if found != wanted:
+        raise Failed(f"{what}: found {found!r}, expected {wanted!r}")
