@@ -319,12 +319,6 @@ def missing_extent(folder):
     return Refused(link.path, "disk-flat.vmdk")
 
 
-def extent_of_wrong_kind(folder):
-    link = sesparse.base(204800)(folder)
-    link.path.write_text(link.path.read_text().replace("SESPARSE", "VMFSSPARSE"))
-    return Refused(link.path, "disk-sesparse.vmdk")
-
-
 def data_extent(make, name):
     """Somebody opens the data file instead of the descriptor."""
     def case(folder):
@@ -365,7 +359,7 @@ HEADERS = {
     "cut-in-descriptor": cut(hosted.plain(hosted.Shape(), 70000), "disk.vmdk", 600),
     "cut-in-directory": cut(hosted.plain(hosted.Shape(), 70000), "disk.vmdk", 21 * 512),
     "cut-in-tables": cut(hosted.plain(hosted.Shape(), 70000), "disk.vmdk", 25 * 512 + 7),
-    "cut-in-grain": cut(hosted.plain(hosted.Shape(), 70000), "disk.vmdk", -300),
+    "cut-in-grain": cut(hosted.plain(hosted.Shape(), 128 * 547), "disk.vmdk", -300),
 }
 STREAMS = {
     "stream-cut-header": cut(stream.case(stream.VMWARE), "disk.vmdk", 77),
@@ -401,7 +395,7 @@ ESX = {
     "cowd-table-entry": cowd_entry,
     "cowd-cut-header": cut(cowd.base(9000), "disk-delta.vmdk", 1000),
     "cowd-cut-directory": cut(cowd.base(9000), "disk-delta.vmdk", 2048),
-    "cowd-cut-grain": cut(cowd.base(9000), "disk-delta.vmdk", -2500),
+    "cowd-cut-grain": cut(cowd.base(9000), "disk-delta.vmdk", -6000),
     "cowd-alone": data_extent(cowd.base(9000), "disk-delta.vmdk"),
     "sesparse-version": sesparse_case(8, u64(0x300000001)),
     "sesparse-capacity-max": sesparse_case(16, u64((1 << 64) - 1)),
@@ -423,7 +417,6 @@ ESX = {
     "sesparse-cut-grain": cut(sesparse.base(204800), "disk-sesparse.vmdk", -5000),
     "sesparse-alone": data_extent(sesparse.base(204800), "disk-sesparse.vmdk"),
     "split-part-alone": data_extent(hosted.split, "disk-s001.vmdk"),
-    "extent-of-wrong-kind": extent_of_wrong_kind,
 }
 OUTSIDE = "outside|leaves|folder"
 TEXTS = {
@@ -471,7 +464,7 @@ PATHS = {
     "path-fifo": path_case("pipe.bin", "pipe.bin", fifo),
     "path-folder": path_case("folder.bin", "folder.bin", directory),
     "path-link-loop": path_case("a.bin", "a.bin", loop_of_links),
-    "path-long": path_case("x" * 5000, "disk.vmdk", secret),
+    "path-long": path_case("x" * 5000, "xxxx", secret),
     "path-empty": path_case("", "disk.vmdk", secret),
     "parent-above": outside_parent("../base.vmdk"),
     "parent-absolute": outside_parent("{folder}/base.vmdk"),

@@ -149,6 +149,14 @@ def child(capacity, shape=Shape()):
     return make
 
 
+def misnamed(folder):
+    """The descriptor calls it COWD; the file knows better."""
+    link = base(204800)(folder)
+    link.path.write_text(link.path.read_text().replace("SESPARSE", "VMFSSPARSE"))
+    link.qemu = "believes the descriptor"
+    return link
+
+
 def empty(folder):
     return write_link(folder, "disk", 204800, [])
 
@@ -163,6 +171,7 @@ CASES = {
     "one-sector": base(1),
     "reserved": base(204800, Shape(reserved1=0x200), qemu="refuses the reserved field"),
     "child": child(40960, Shape(reverse_slots=True, scatter_tables=True)),
+    "misnamed": misnamed,
     "empty": empty,
 }
 

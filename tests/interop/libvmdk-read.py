@@ -27,6 +27,7 @@ def opened(path):
     return handle
 
 
+zeros = memoryview(bytes(CHUNK))
 keep = []  # libvmdk does not hold parents itself
 disk = opened(sys.argv[1])
 with open(sys.argv[2], "wb") as raw:
@@ -35,9 +36,9 @@ with open(sys.argv[2], "wb") as raw:
         data = disk.read_buffer(min(left, CHUNK))
         if not data:
             sys.exit("libvmdk: nothing read")
-        if data.strip(b"\0"):
-            raw.write(data)
-        else:
+        if data == zeros[:len(data)]:
             raw.seek(len(data), 1)
+        else:
+            raw.write(data)
         left -= len(data)
     raw.truncate(disk.media_size)

@@ -10,6 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
+SLOW = 2  # seconds after which a case tells its time
+
+
 class Failed(Exception):
     """A case does not hold; the text says why."""
 
@@ -30,6 +33,7 @@ class Tap:
         self.count += 1
         folder = self.folder / f"case-{self.count}"
         folder.mkdir()
+        began = time.monotonic()
         try:
             body(folder, *args, **options)
             print(f"ok {self.count} - {name}", flush=True)
@@ -41,6 +45,9 @@ class Tap:
             self.explain(error)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+        seconds = time.monotonic() - began
+        if seconds > SLOW:
+            print(f"# {seconds:.1f} s", flush=True)
 
     def explain(self, error):
         text = str(error) if isinstance(error, Failed) else "".join(

@@ -8,7 +8,8 @@ import importlib
 import subprocess
 
 import maps
-from programs import (convert, info, need, qemu_map, qemu_raw, same_bytes, vdisk, vdisk_map)
+from programs import (VDISK, convert, good, info, need, qemu_map, qemu_raw, same_bytes, vdisk,
+                      vdisk_map)
 from tap import equal, plan
 
 MODULES = ("hosted", "stream", "cowd", "sesparse", "texts", "chains")
@@ -41,12 +42,23 @@ def from_pipe(folder, make):
     same_bytes(folder / "ours.raw", raw)
 
 
+def few_handles(folder):
+    """600 extent files, and leave to open 64."""
+    link = importlib.import_module("texts").CASES["many-files"](folder)
+    raw = folder / "expected.raw"
+    link.disk.write(raw)
+    good("sh", "-c", 'ulimit -n 64; exec "$@"', "sh", VDISK, "convert", "-O", "raw", link.path,
+         folder / "ours.raw")
+    same_bytes(folder / "ours.raw", raw)
+
+
 def main(tap):
     for module in MODULES:
         for name, make in importlib.import_module(module).CASES.items():
             tap.case(f"{module}: {name}", check, make)
     for name, make in importlib.import_module("stream").CASES.items():
         tap.case(f"stream from a pipe: {name}", from_pipe, make)
+    tap.case("600 files, 64 handles", few_handles)
 
 
 need("qemu-img")

@@ -46,7 +46,7 @@ def scribble(path, seed, size=SIZE, zeroes=True):
 
 
 def check(folder, disk):
-    ours = convert(disk, folder / "ours.raw")
+    ours = convert(disk, folder / "ours.raw", "--overwrite")
     same_bytes(ours, qemu_raw(disk, folder / "theirs.raw"))
     maps.against_qemu(maps.tiled(vdisk_map(disk)), qemu_map(disk))
 
@@ -100,12 +100,15 @@ def changed_parent(folder):
     """A parent written after the child was made: refused with both CIDs, opened on request."""
     parent = base(folder, "monolithicSparse")
     disk = child(parent, folder / "child.vmdk", "monolithicSparse", False)
-    wanted = info(disk)["links"][0]
-    expect("parentCID" in str(wanted) or "parent_cid" in str(wanted), f"info of a link: {wanted}")
+    wanted = info(disk)["links"][0]["parentCid"]
+    equal(info(parent)["links"][0]["cid"], wanted, "CID of the parent")
     qemu_io(parent, "write -P 99 0 4096")
+    found = info(parent)["links"][0]["cid"]
     result = run(VDISK, "convert", "-O", "raw", disk, folder / "ours.raw")
     equal(result.code, 2, "exit of convert with a changed parent")
-    expect("base.vmdk" in result.err and result.err.count("\n") == 1, result.err)
+    for word in ("base.vmdk", wanted, found):
+        expect(word in result.err, f"{word} is not told: {result.err}")
+    equal(result.err.count("\n"), 1, f"lines of {result.err}")
     expect(not (folder / "ours.raw").exists(), "a target was left")
     convert(disk, folder / "ours.raw", "--ignore-cid")
 

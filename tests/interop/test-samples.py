@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 import maps
-from programs import VDISK, convert, few_blocks, need, qemu_map, run, stored, vdisk_map
+from programs import (VDISK, convert, few_blocks, need, qemu_map, run, same_bytes, stored,
+                      vdisk_map)
 from tap import equal, expect, plan
 
 DISK = "de5cbe267ce2a674807bb4bcf970261a44641f7b970d431284b6b1a06fdd101a"
@@ -22,7 +23,8 @@ SAMPLES = {
         2147483648, "a7c744c13cc101ed66c29f672f92455547889cc586ce6d44fe76ae824958ea51"),
 }
 FUZZED = "fuzzed-header.vmdk"
-ZEROS = bytes(8 << 20)
+ZEROS = bytes(1 << 20)
+hashed = {}  # digest -> raw file that has it
 
 
 def sha256(path):
@@ -45,8 +47,12 @@ def sha256(path):
 def sample(folder, path, capacity, digest):
     raw = convert(path, folder / "ours.raw")
     equal(os.path.getsize(raw), capacity, "capacity")
-    equal(sha256(raw), digest, "SHA-256 of the content")
     few_blocks(raw, 16 << 20)
+    if digest in hashed:  # ten GiB of zeros are hashed once
+        same_bytes(raw, hashed[digest])
+    else:
+        equal(sha256(raw), digest, "SHA-256 of the content")
+        hashed[digest] = raw.rename(folder.parent / f"{digest}.raw")
     maps.against_qemu(maps.tiled(vdisk_map(path)), qemu_map(path))
 
 
