@@ -2,6 +2,8 @@
 """Chains: links of several formats and grain sizes over each other, unequal capacities, and the
 ways a parent hint may have to be read. Chains that must be refused are in hostile.py."""
 
+import random
+
 import command
 import cowd
 import descriptor
@@ -164,6 +166,24 @@ def never_written(folder):
     return done(hosted_child(folder, "child.vmdk", parent, 128, 4096))
 
 
+def at_random(seed):
+    """Two to seven links; format, capacity, grain size and grains by chance."""
+    def make(folder):
+        source = random.Random(seed)
+        link = None
+        for step in range(source.randrange(2, 8)):
+            capacity = source.choice((CAPACITY, source.randrange(3000, 60000)))
+            name, salt = f"a-{step:06d}", source.randrange(1000)
+            kind = source.choice((hosted_child, cowd_child, sesparse_child))
+            if kind is hosted_child:
+                grain = 8 << source.randrange(8)
+                link = kind(folder, f"{name}.vmdk", link, grain, capacity, salt)
+            else:
+                link = kind(folder, name, link, capacity, salt)
+        return done(link)
+    return make
+
+
 CASES = {
     "three-formats": three_formats,
     "flat-base": flat_base,
@@ -181,6 +201,8 @@ CASES = {
     "flat-leaf": flat_leaf,
     "never-written": never_written,
 }
+
+CASES |= {f"random-{seed}": at_random(seed) for seed in range(1, 13)}
 
 if __name__ == "__main__":
     command.main(CASES, __doc__)

@@ -234,6 +234,11 @@ def secret(folder, inner):
     (folder / "secret.bin").write_bytes(noise(1, 4096))
 
 
+def secret_and_folder(folder, inner):
+    secret(folder, inner)
+    (inner / "sub").mkdir()
+
+
 def link_to(target, name="link.bin"):
     def prepare(folder, inner):
         secret(folder, inner)
@@ -454,7 +459,7 @@ TEXTS = {
 }
 PATHS = {
     "path-above": path_case("../secret.bin", "secret.bin", secret, OUTSIDE),
-    "path-above-hidden": path_case("sub/../../secret.bin", "secret.bin", secret),
+    "path-above-hidden": path_case("sub/../../secret.bin", "secret.bin", secret_and_folder),
     "path-backslash": path_case("..\\secret.bin", "secret.bin", secret),
     "path-absolute": path_case("{folder}/secret.bin", "secret.bin", secret, OUTSIDE),
     "path-device": path_case("/dev/zero", "/dev/zero", secret),

@@ -15,11 +15,14 @@ from tap import Failed, equal, expect
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "images"))
 
-VDISK = sys.argv[1] if len(sys.argv) > 1 else "build/cli/vdisk"
+VDISK = str(Path(sys.argv[1]).resolve())
 SANITIZED = os.environ.get("VDISK_SANITIZED") == "1"
 SECONDS = 60 if SANITIZED else 10
 PEAK_KIB = (1 << 20) if SANITIZED else (64 << 10)
 CHUNK = 4 << 20
+FOUND_BUG = 99  # exit of a sanitizer that found one
+os.environ["ASAN_OPTIONS"] = f"exitcode={FOUND_BUG}"
+os.environ["UBSAN_OPTIONS"] = f"halt_on_error=1:exitcode={FOUND_BUG}"
 
 
 @dataclass

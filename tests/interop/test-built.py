@@ -10,7 +10,7 @@ import subprocess
 import maps
 from programs import (VDISK, convert, good, info, need, qemu_map, qemu_raw, same_bytes, vdisk,
                       vdisk_map)
-from tap import equal, plan
+from tap import equal, memory, plan
 
 MODULES = ("hosted", "stream", "cowd", "sesparse", "texts", "chains")
 TOO_LARGE = 1 << 32  # sectors: no raw copy of these
@@ -43,11 +43,11 @@ def from_pipe(folder, make):
 
 
 def few_handles(folder):
-    """600 extent files, and leave to open 64."""
+    """600 extent files, and leave to open 300."""
     link = importlib.import_module("texts").CASES["many-files"](folder)
     raw = folder / "expected.raw"
     link.disk.write(raw)
-    good("sh", "-c", 'ulimit -n 64; exec "$@"', "sh", VDISK, "convert", "-O", "raw", link.path,
+    good("sh", "-c", 'ulimit -n 300; exec "$@"', "sh", VDISK, "convert", "-O", "raw", link.path,
          folder / "ours.raw")
     same_bytes(folder / "ours.raw", raw)
 
@@ -58,9 +58,9 @@ def main(tap):
             tap.case(f"{module}: {name}", check, make)
     for name, make in importlib.import_module("stream").CASES.items():
         tap.case(f"stream from a pipe: {name}", from_pipe, make)
-    tap.case("600 files, 64 handles", few_handles)
+    tap.case("600 files, 300 handles", few_handles)
 
 
 need("qemu-img")
-with plan() as script:
+with plan(memory()) as script:
     main(script)

@@ -10,7 +10,7 @@ import sys
 
 import contents
 from programs import HERE, convert, good, info, need, qemu_create, qemu_io, same_bytes
-from tap import Skipped, equal, plan
+from tap import Skipped, equal, memory, plan
 
 SUBFORMATS = ("monolithicSparse", "monolithicFlat", "twoGbMaxExtentSparse", "twoGbMaxExtentFlat",
               "streamOptimized")
@@ -76,5 +76,5 @@ def main(tap):
 
 need("qemu-img", "qemu-io", "vmdkinfo")
 PYTHON = python_with_binding()
-with plan() as script:
+with plan(memory()) as script:
     main(script)
