@@ -11,10 +11,11 @@
  * stream whose header asks for it; directory and tables come through the cache when first needed.
  *
  * Tolerated: an entry of the directory that points outside the file where the redundant directory
- * has a good one (logged once); GTE 1 whatever the version, since sector 1 is never a grain; grains
- * before overHead, because one writer's footer has a larger overHead than its header; tables
- * pointed at by their marker's sector instead of their own; a file cut short, until a grain that is
- * not there is asked for.
+ * has a good one (logged once); GTE 1 whatever the version, since sector 1 is never a grain;
+ * compressed grains before overHead, because one writer's footer has a larger overHead than its
+ * header; tables pointed at by their marker's sector instead of their own; a file cut short, until
+ * a grain that is not there is asked for. An uncompressed grain before overHead would show metadata
+ * as data, and is refused.
  */
 #include <assert.h>
 #include <inttypes.h>
@@ -195,6 +196,12 @@ static void absent_span(uint64_t length_sectors, struct vd_lookup *ret)
                               .stored_sectors = length_sectors};
 }
 
+/* Where grains begin at the earliest. */
+static uint64_t first_grain_sector(const struct sparse *s)
+{
+    return s->extent.facts.compressed ? 1 : s->header.overhead_sectors;
+}
+
 static int refuse_grain(const struct sparse *s, uint64_t sector, uint32_t gte, struct vd_error *err)
 {
     uint64_t grain = sector / s->header.grain_sectors;
@@ -202,9 +209,11 @@ static int refuse_grain(const struct sparse *s, uint64_t sector, uint32_t gte, s
     return vd_error_set(err, VD_E_GTE,
                         "cannot read sector %" PRIu64 " of '%s': its entry %" PRIu64
                         " of grain table %" PRIu64 " points at sector %" PRIu32
-                        " for a grain, expected it inside the file of %" PRIu64 " sectors",
+                        " for a grain, expected it behind the metadata, from sector %" PRIu64
+                        " on, and inside the file of %" PRIu64 " sectors",
                         sector, path_of(s), grain % s->header.table_entries,
-                        grain / s->header.table_entries, gte, file_sectors(s));
+                        grain / s->header.table_entries, gte, first_grain_sector(s),
+                        file_sectors(s));
 }
 
 /* A grain cut off by the end of the file is good as far as it goes; past the capacity that the
@@ -216,6 +225,8 @@ static int data_span(const struct sparse *s, uint64_t sector, uint64_t length, u
     uint64_t in_file = file_sectors(s) > place ? file_sectors(s) - place : 0;
     uint64_t stored = VD_MIN(length, in_file);
 
+    if (gte < first_grain_sector(s))
+        return refuse_grain(s, sector, gte, err);
     if (stored < length && sector + stored < s->header.capacity_sectors) {
         if (stored == 0)
             return refuse_grain(s, sector, gte, err);

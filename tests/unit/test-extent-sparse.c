@@ -482,7 +482,7 @@ static void huge_disk(const char *path)
                                     .grain_sectors = 128,
                                     .table_entries = 512,
                                     .gd_offset_sectors = gd,
-                                    .overhead_sectors = first + tables * 4};
+                                    .overhead_sectors = (first + tables * 4 + 127) / 128 * 128};
     int fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
 
     check(fd >= 0 && directory != NULL);
@@ -491,9 +491,8 @@ static void huge_disk(const char *path)
     vd_kdmv_header_encode(&header, sector);
     check_int_eq(pwrite(fd, sector, sizeof sector, 0), sizeof sector);
     check_int_eq(pwrite(fd, directory, tables * 4, (off_t)(gd * 512)), (int64_t)(tables * 4));
-    check_int_eq(ftruncate(fd, (off_t)(header.overhead_sectors * 512)), 0);
-    vd_le32_encode(sector,
-                   (uint32_t)(header.overhead_sectors - 128)); /* one grain, in the middle */
+    check_int_eq(ftruncate(fd, (off_t)((header.overhead_sectors + 128) * 512)), 0);
+    vd_le32_encode(sector, (uint32_t)header.overhead_sectors); /* one grain, in the middle */
     check_int_eq(pwrite(fd, sector, 4, (off_t)((first + 1000000 * 4) * 512)), 4);
     close(fd);
 }
