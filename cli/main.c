@@ -146,6 +146,7 @@ int main(int argc, char **argv)
 
     occupy_standard_descriptors();
     code = run(argc, argv);
+    cli_warnings_end(code != CLI_ERROR);
 
     if (fflush(stdout) == 0 && !ferror(stdout))
         return code;

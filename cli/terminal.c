@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "terminal.h"
 
+#include <pthread.h>
 #include <stdbool.h>
+#include <stdlib.h>
 
 /* C0, DEL, and C1 as UTF-8 writes it. Newlines are the caller's own, and only at the end. */
 static bool is_control(const char *c)
@@ -58,16 +60,45 @@ enum cli_exit cli_fail(const struct vd_error *err, int code)
     return CLI_ERROR;
 }
 
+/* Warnings wait until it is known how the command ends: an error is told in one sentence, and what
+ * a damaged disk gave cause to warn of on the way there is part of that story. */
+#define MAX_WARNINGS 32
+
+static struct {
+    pthread_mutex_t lock; /* guards the rest; warnings come from any thread */
+    char *texts[MAX_WARNINGS];
+    size_t count; /* told in all; only the first MAX_WARNINGS are kept */
+} warnings = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
 static void log_emit(void *data, enum vd_log_level level, const char *fmt, va_list args)
     VD_PRINTF(3, 0);
 
 static void log_emit(void *data, enum vd_log_level level, const char *fmt, va_list args)
 {
+    char *text;
+
     (void)data;
-    if (level > VD_LOG_WARNING)
+    if (level > VD_LOG_WARNING || vasprintf(&text, fmt, args) < 0)
         return;
-    vprint_line(stderr, "vdisk: warning: ", fmt, args);
-    (void)fputc('\n', stderr);
+    pthread_mutex_lock(&warnings.lock);
+    if (warnings.count < MAX_WARNINGS)
+        warnings.texts[warnings.count] = VD_TAKE_PTR(text);
+    warnings.count++;
+    pthread_mutex_unlock(&warnings.lock);
+    free(text);
+}
+
+void cli_warnings_end(bool show)
+{
+    for (size_t i = 0; i < VD_MIN(warnings.count, (size_t)MAX_WARNINGS); i++) {
+        if (show)
+            cli_print(stderr, "vdisk: warning: %s\n", warnings.texts[i]);
+        free(warnings.texts[i]);
+    }
+    if (show && warnings.count > MAX_WARNINGS)
+        cli_print(stderr, "vdisk: warning: %zu more warnings are not shown\n",
+                  warnings.count - MAX_WARNINGS);
+    warnings.count = 0;
 }
 
 const struct vd_log cli_log = {log_emit, NULL};

@@ -3,6 +3,7 @@
 #ifndef VD_CLI_TERMINAL_H
 #define VD_CLI_TERMINAL_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "base/log.h"
@@ -14,8 +15,11 @@ enum cli_exit cli_fail(const struct vd_error *err, int code);
 /* Prints with control characters made visible: a name in a descriptor must not steer a terminal. */
 void cli_print(FILE *out, const char *fmt, ...) VD_PRINTF(2, 3);
 
-/* Warnings and errors go to standard error, the rest is dropped. */
+/* Keeps warnings and errors for cli_warnings_end, drops the rest. */
 extern const struct vd_log cli_log;
+
+/* When the command is done and no other thread runs: the warnings go to standard error, or away. */
+void cli_warnings_end(bool show);
 
 /* How the arguments ask to open a disk. Points into `args`. */
 struct vd_source_options cli_source_options(const struct cli_args *args);
