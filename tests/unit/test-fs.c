@@ -94,7 +94,7 @@ VD_TEST(sockets_and_character_devices_are_refused)
     const char *path = test_path("s");
     if (strlen(path) >= sizeof address.sun_path)
         test_skip("the temporary folder's name is too long for a socket");
-    strcpy(address.sun_path, path);
+    memcpy(address.sun_path, path, strlen(path) + 1);
     VD_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     check(fd >= 0);
     check_int_eq(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
