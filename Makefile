@@ -13,7 +13,7 @@ FUZZ ?=
 setup = test -f $(1)/build.ninja || said=$$(meson setup $(1) $(2) 2>&1) || \
 	{ echo "$$said"; exit 1; }
 
-.PHONY: build demo check bench fuzz install clean help
+.PHONY: build demo check test bench fuzz install clean help
 
 build:
 	@tools/install-deps build
@@ -27,8 +27,12 @@ demo:
 	@ninja -C $(BUILD) --quiet
 	@PATH="$$PATH:/usr/sbin:/sbin" tools/demo $(BUILD)
 
-# Every test and style gate, once. What CI runs with more compilers: .ci/run
+# Every test and style gate, with gcc and clang and under the sanitizers. What CI runs.
 check:
+	@tools/check gcc clang asan tsan
+
+# Every suite once, in the ordinary build folder: the short way while changing things.
+test:
 	@tools/check plain
 
 # Figures beside qemu-img from the same run. BENCH_MIB sets the size of the test data.
@@ -55,7 +59,8 @@ clean:
 help:
 	@echo "make build    compile into $(BUILD)/"
 	@echo "make demo     see it work on a real disk"
-	@echo "make check    run every test"
+	@echo "make check    run every test: gcc, clang, sanitizers, style gates"
+	@echo "make test     run every suite once"
 	@echo "make bench    measure beside qemu-img"
 	@echo "make fuzz     run the fuzzers, FUZZ_SECONDS=$(FUZZ_SECONDS) each; FUZZ=name for one"
 	@echo "make install  into PREFIX=$(PREFIX), below DESTDIR"
