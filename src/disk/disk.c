@@ -113,7 +113,11 @@ int vd_disk_map(struct vd_disk *disk, uint64_t start_sectors, uint64_t count_sec
     size_t have = 0;
     while (at < end && have < max_runs) {
         size_t added = 0;
-        ret = disk->ops->map(disk, at, end - at, runs + have, max_runs - have, &added, err);
+        /* What was found so far is told; the trouble behind it when it is asked for. */
+        ret = disk->ops->map(disk, at, end - at, runs + have, max_runs - have, &added,
+                             have > 0 ? NULL : err);
+        if (ret < 0 && have > 0)
+            break;
         if (ret < 0)
             return ret;
         assert(added > 0 && added <= max_runs - have);

@@ -128,8 +128,8 @@ VD_MUST_CHECK int vd_disk_write(struct vd_disk *disk, uint64_t start_sectors,
 /* Succeeds on a read-only disk. */
 VD_MUST_CHECK int vd_disk_flush(struct vd_disk *disk, struct vd_error *err);
 /* As many runs as fit, beginning at `start`, inside [start, start + count); adjacent runs that
- * continue each other are merged. The caller goes on at the end of the last one. count > 0,
- * max_runs > 0. */
+ * continue each other are merged. The caller goes on at the end of the last one; trouble behind a
+ * run is told when the caller gets there. count > 0, max_runs > 0. */
 VD_MUST_CHECK int vd_disk_map(struct vd_disk *disk, uint64_t start_sectors, uint64_t count_sectors,
                               struct vd_run *runs, size_t max_runs, size_t *ret_runs,
                               struct vd_error *err);

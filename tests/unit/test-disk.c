@@ -313,14 +313,23 @@ VD_TEST(map_uses_all_the_room_it_has)
     fake_done(&fake);
 }
 
-VD_TEST(map_that_fails_half_way_tells_nothing)
+VD_TEST(map_that_fails_half_way_tells_what_came_before)
 {
     struct fake fake = scripted(2);
     fake.map_error_at = 3;
     struct vd_error err = VD_ERROR_INIT;
     struct vd_run runs[32];
     size_t count = 77;
-    check_code(vd_disk_map(&fake.base, 0, CAPACITY, runs, 32, &count, &err), VD_E_GTE);
+    check_code(vd_disk_map(&fake.base, 0, CAPACITY, runs, 32, &count, &err), VD_OK);
+    check(count > 0 && count < 32);
+    check_code(err.code, VD_OK);
+
+    const struct vd_run *last = &runs[count - 1];
+    uint64_t at = last->start_sectors + last->length_sectors;
+    fake.calls = 0;
+    fake.map_error_at = 1;
+    count = 77;
+    check_code(vd_disk_map(&fake.base, at, CAPACITY - at, runs, 32, &count, &err), VD_E_GTE);
     check_u64_eq(count, 77);
     check_str_eq(err.text, "bad entry");
     fake_done(&fake);
