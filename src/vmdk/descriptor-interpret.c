@@ -96,19 +96,23 @@ static int copy_value(struct interpreter *in, const char *value, char **ret)
     return *ret == NULL ? no_memory(in) : 0;
 }
 
-/* A name that is there but empty is as good as none. */
+/* A value that is there but empty is as good as none. */
+static const char *not_empty(const char *value)
+{
+    return value != NULL && value[0] != '\0' ? value : NULL;
+}
+
 static int copy_name(struct interpreter *in, const char *key, char **ret)
 {
-    const char *value = vd_descriptor_header(in->descriptor, key);
-    return copy_value(in, value != NULL && value[0] != '\0' ? value : NULL, ret);
+    return copy_value(in, not_empty(vd_descriptor_header(in->descriptor, key)), ret);
 }
 
 /* Third parties have put the encoding among the ddb keys. */
 static int read_encoding(struct interpreter *in)
 {
-    const char *value = vd_descriptor_header(in->descriptor, "encoding");
+    const char *value = not_empty(vd_descriptor_header(in->descriptor, "encoding"));
     if (value == NULL)
-        value = vd_descriptor_ddb(in->descriptor, "encoding");
+        value = not_empty(vd_descriptor_ddb(in->descriptor, "encoding"));
     return copy_value(in, value, &in->descriptor->encoding);
 }
 

@@ -332,6 +332,14 @@ VD_TEST(the_encoding_among_the_ddb_keys)
     check_str_eq(d->extents[0].file, "磁");
 }
 
+VD_TEST(an_empty_encoding_is_none)
+{
+    AUTO d = parse(HEAD "encoding=\"\"\nRW 1 FLAT \"\xb4\xc5\" 0\nddb.encoding = \"GBK\"\n");
+    check_str_eq(d->encoding, "GBK");
+    AUTO none = parse(HEAD "encoding=\"\"\nRW 1 ZERO\n");
+    check_str_eq(none->encoding, NULL);
+}
+
 VD_TEST(unusable_encodings_keep_the_bytes)
 {
     static const char text[] = HEAD "encoding=\"klingon\"\nparentCID=00000001\n"
