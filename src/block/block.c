@@ -14,6 +14,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "base/units.h"
+
 #define MAX_OFFSET ((uint64_t)INT64_MAX) /* off_t */
 
 /* A file that is open has the right name and type, so that these can only come from the I/O. */
@@ -31,11 +33,12 @@ static int io_code(int code)
 }
 
 static int fail_range(const struct vd_block *block, const char *verb, uint64_t offset,
-                      size_t length, const struct vd_error *cause, struct vd_error *err)
+                      uint64_t length, const struct vd_error *cause, struct vd_error *err)
 {
     int code = io_code(cause->code);
     if (err && err->code == 0) {
-        (void)vd_error_set(err, code, "cannot %s %zu bytes at offset %" PRIu64 " of '%s': %s", verb,
+        (void)vd_error_set(err, code,
+                           "cannot %s %" PRIu64 " bytes at offset %" PRIu64 " of '%s': %s", verb,
                            length, offset, block->path, vd_error_message(cause, code));
         err->sys_errno = cause->sys_errno;
     }
@@ -109,7 +112,7 @@ int vd_block_read(struct vd_block *block, uint64_t offset_bytes, void *buffer, s
                         length, offset_bytes, block->path, end);
 }
 
-/* Writing and resizing begin here. */
+/* Everything that changes the file begins here. */
 static int check_writable(const struct vd_block *block, const char *verb, struct vd_error *err)
 {
     if (block->capabilities & VD_BLOCK_WRITABLE)
@@ -118,17 +121,26 @@ static int check_writable(const struct vd_block *block, const char *verb, struct
                         block->path);
 }
 
+static int check_range(const struct vd_block *block, const char *verb, uint64_t offset,
+                       uint64_t length, struct vd_error *err)
+{
+    if (offset <= MAX_OFFSET && length <= MAX_OFFSET - offset)
+        return VD_OK;
+    return vd_error_set(err, VD_E_TOO_BIG,
+                        "cannot %s %" PRIu64 " bytes at offset %" PRIu64
+                        " of '%s': no file is that large",
+                        verb, length, offset, block->path);
+}
+
 int vd_block_write(struct vd_block *block, uint64_t offset_bytes, const void *buffer, size_t length,
                    struct vd_error *err)
 {
     int ret = check_writable(block, "write to", err);
     if (ret < 0 || length == 0)
         return ret;
-    if (offset_bytes > MAX_OFFSET || length > MAX_OFFSET - offset_bytes)
-        return vd_error_set(err, VD_E_TOO_BIG,
-                            "cannot write %zu bytes at offset %" PRIu64
-                            " of '%s': no file is that large",
-                            length, offset_bytes, block->path);
+    ret = check_range(block, "write", offset_bytes, length, err);
+    if (ret < 0)
+        return ret;
 
     struct vd_error cause;
     vd_error_clear(&cause);
@@ -175,6 +187,84 @@ int vd_block_resize(struct vd_block *block, uint64_t size_bytes, struct vd_error
     if (settle(&cause, block->ops->resize(block, size_bytes, &cause)) < 0)
         return fail_whole(block->path, "resize", &cause, err);
     return VD_OK;
+}
+
+/* What the fallback writes from; never written to itself, so it costs no space in the program. */
+static _Alignas(4096) unsigned char zeros[VD_MIB];
+
+/* Allocating and punching are one thing here: make a range zero, in the system's way or by writing.
+ */
+struct zeroing {
+    struct vd_block *block;
+    const char *verb;
+    int (*op)(struct vd_block *self, uint64_t offset_bytes, uint64_t length, struct vd_error *err);
+    const struct vd_progress *progress;
+};
+
+/* Zeroes the beginning of the range and tells how much of it. */
+static int zero_piece(struct zeroing *self, uint64_t offset, uint64_t length, uint64_t *ret_done,
+                      struct vd_error *cause)
+{
+    struct vd_block *block = self->block;
+    if (self->op) {
+        uint64_t piece = VD_MIN(length, VD_BLOCK_PIECE_BYTES);
+        int ret = settle(cause, self->op(block, offset, piece, cause));
+        *ret_done = piece;
+        if (ret != VD_E_NOT_SUPPORTED)
+            return ret;
+        self->op = NULL; /* and it will not learn it on the way */
+        vd_error_clear(cause);
+    }
+    size_t piece = (size_t)VD_MIN(length, sizeof zeros);
+    *ret_done = piece;
+    return settle(cause, block->ops->write(block, offset, zeros, piece, cause));
+}
+
+static int zero_range(struct zeroing *self, uint64_t offset, uint64_t length, struct vd_error *err)
+{
+    uint64_t done = 0;
+    while (done < length) {
+        if (!vd_progress_report(self->progress, done, length))
+            return vd_error_set(err, VD_E_CANCELLED,
+                                "cannot %s %" PRIu64 " bytes at offset %" PRIu64
+                                " of '%s': cancelled after %" PRIu64 " bytes",
+                                self->verb, length, offset, self->block->path, done);
+        struct vd_error cause;
+        vd_error_clear(&cause);
+        uint64_t piece;
+        if (zero_piece(self, offset + done, length - done, &piece, &cause) < 0)
+            return fail_range(self->block, self->verb, offset, length, &cause, err);
+        done += piece;
+    }
+    (void)vd_progress_report(self->progress, length, length); /* too late to stop */
+    return VD_OK;
+}
+
+int vd_block_allocate(struct vd_block *block, uint64_t offset_bytes, uint64_t length,
+                      const struct vd_progress *progress, struct vd_error *err)
+{
+    int ret = check_writable(block, "allocate space in", err);
+    if (ret < 0)
+        return ret;
+    ret = check_range(block, "allocate", offset_bytes, length, err);
+    if (ret < 0)
+        return ret;
+    struct zeroing zeroing = {block, "allocate", block->ops->allocate, progress};
+    return zero_range(&zeroing, offset_bytes, length, err);
+}
+
+int vd_block_punch(struct vd_block *block, uint64_t offset_bytes, uint64_t length,
+                   struct vd_error *err)
+{
+    int ret = check_writable(block, "punch a hole into", err);
+    if (ret < 0)
+        return ret;
+    uint64_t size;
+    ret = vd_block_size(block, &size, err);
+    if (ret < 0 || offset_bytes >= size)
+        return ret;
+    struct zeroing zeroing = {block, "punch", block->ops->punch, NULL};
+    return zero_range(&zeroing, offset_bytes, VD_MIN(length, size - offset_bytes), err);
 }
 
 int vd_block_next_data(struct vd_block *block, uint64_t offset_bytes, uint64_t *ret_start,

@@ -98,6 +98,27 @@ static int fault_resize(struct vd_block *self, uint64_t size_bytes, struct vd_er
     return ret < 0 ? ret : below->ops->resize(below, size_bytes, err);
 }
 
+/* What is missing below is missing here: the dispatcher above writes, and is counted as writing. */
+static int fault_allocate(struct vd_block *self, uint64_t offset_bytes, uint64_t length,
+                          struct vd_error *err)
+{
+    struct vd_block *below = below_of(self);
+    if (!below->ops->allocate)
+        return vd_block_reason(err, EOPNOTSUPP);
+    int ret = strike_block(self, VD_FAULT_ALLOCATE, err);
+    return ret < 0 ? ret : below->ops->allocate(below, offset_bytes, length, err);
+}
+
+static int fault_punch(struct vd_block *self, uint64_t offset_bytes, uint64_t length,
+                       struct vd_error *err)
+{
+    struct vd_block *below = below_of(self);
+    if (!below->ops->punch)
+        return vd_block_reason(err, EOPNOTSUPP);
+    int ret = strike_block(self, VD_FAULT_PUNCH, err);
+    return ret < 0 ? ret : below->ops->punch(below, offset_bytes, length, err);
+}
+
 /* These two may be absent below, so they ask its dispatcher, which knows what absence means. */
 static int fault_next_data(struct vd_block *self, uint64_t offset_bytes, uint64_t *ret_start,
                            uint64_t *ret_end, struct vd_error *err)
@@ -128,6 +149,8 @@ static const struct vd_block_ops block_ops = {
     .flush = fault_flush,
     .size = fault_size,
     .resize = fault_resize,
+    .allocate = fault_allocate,
+    .punch = fault_punch,
     .next_data = fault_next_data,
     .allocated = fault_allocated,
     .close = fault_close,

@@ -7,16 +7,22 @@
 #include "block/fs.h"
 
 enum vd_fault_kind {
-    VD_FAULT_OPEN = 1u << 0, /* names too: match_name, real_path */
+    VD_FAULT_OPEN = 1u << 0, /* names too: match_name, real_path, stat */
     VD_FAULT_READ = 1u << 1,
     VD_FAULT_WRITE = 1u << 2,
     VD_FAULT_FLUSH = 1u << 3,
     VD_FAULT_SIZE = 1u << 4, /* and next_data, allocated */
     VD_FAULT_RESIZE = 1u << 5,
-    VD_FAULT_ANY = 0xff,
+    VD_FAULT_ALLOCATE = 1u << 6,
+    VD_FAULT_PUNCH = 1u << 7,
+    VD_FAULT_CREATE = 1u << 8,
+    VD_FAULT_UNLINK = 1u << 9,
+    VD_FAULT_RENAME = 1u << 10,
+    VD_FAULT_SYNC_FOLDER = 1u << 11,
+    VD_FAULT_ANY = 0xfff,
     /* Apart from the others, because closing what was only read may fail unnoticed. The block below
      * is closed all the same. */
-    VD_FAULT_CLOSE = 1u << 8,
+    VD_FAULT_CLOSE = 1u << 12,
 };
 
 struct vd_fs_fault;

@@ -12,14 +12,15 @@
  * which the kernel keeps coherent with direct transfers. One bounce buffer is kept between calls;
  * concurrent readers make their own.
  *
- * Shared state. Descriptors and `is_device` are fixed at open. `bounce` and `flush_errno` are
- * atomic. lseek moves a position that nothing here uses.
+ * Shared state. Descriptors and `is_device` are fixed at open. `bounce` is atomic. `flush_lock`
+ * guards `flush_errno` and is held while flushing. lseek moves a position that nothing here uses.
  */
 #include "block/file-int.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,7 +42,8 @@ struct file {
     int direct_fd; /* -1: buffered only */
     bool is_device;
     _Atomic(void *) bounce; /* a free one, or NULL */
-    atomic_int flush_errno; /* of the first flush that failed */
+    pthread_mutex_t flush_lock;
+    int flush_errno; /* of the first flush that failed */
 };
 
 static struct file *file_of(struct vd_block *block)
@@ -144,15 +146,16 @@ static int file_write(struct vd_block *self, uint64_t offset_bytes, const void *
 }
 
 /* The kernel reports a lost write once and then calls the pages clean: the next fdatasync would
- * succeed, and the data would be gone. So the first failure is kept. */
+ * succeed, and the data would be gone. So the first failure is kept, and one thread flushes at a
+ * time: of two calls side by side only one is told, and the other would promise what is lost. */
 static int file_flush(struct vd_block *self, struct vd_error *err)
 {
     struct file *file = file_of(self);
-    int failed = atomic_load(&file->flush_errno);
-    if (failed == 0 && TEMP_FAILURE_RETRY(fdatasync(file->fd)) < 0) {
-        failed = errno;
-        atomic_store(&file->flush_errno, failed);
-    }
+    pthread_mutex_lock(&file->flush_lock);
+    if (file->flush_errno == 0 && TEMP_FAILURE_RETRY(fdatasync(file->fd)) < 0)
+        file->flush_errno = errno;
+    int failed = file->flush_errno;
+    pthread_mutex_unlock(&file->flush_lock);
     return failed ? vd_block_reason(err, failed) : VD_OK;
 }
 
@@ -181,6 +184,49 @@ static int file_resize(struct vd_block *self, uint64_t size_bytes, struct vd_err
     if (TEMP_FAILURE_RETRY(ftruncate(file->fd, (off_t)size_bytes)) < 0)
         return vd_block_reason(err, errno);
     return VD_OK;
+}
+
+/* 0 or an errno; EOPNOTSUPP for all the ways of saying that it cannot be done here: EINVAL comes
+ * from devices asked for less than their own sector and from file systems that know no such mode,
+ * and ENODEV from what is no ordinary file. */
+static int change_storage(struct file *file, int mode, uint64_t offset, uint64_t length)
+{
+    if (TEMP_FAILURE_RETRY(fallocate(file->fd, mode, (off_t)offset, (off_t)length)) == 0)
+        return 0;
+    return errno == ENOSYS || errno == EINVAL || errno == ENODEV ? EOPNOTSUPP : errno;
+}
+
+static int allocate_zeros(struct file *file, uint64_t offset, uint64_t length, bool past_end)
+{
+    /* What is added past the end is zero by itself, and most file systems take this alone. */
+    if (past_end)
+        return change_storage(file, 0, offset, length);
+    int failed = change_storage(file, FALLOC_FL_ZERO_RANGE, offset, length);
+    if (failed != EOPNOTSUPP || file->is_device)
+        return failed;
+    failed = change_storage(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length);
+    return failed ? failed : change_storage(file, 0, offset, length);
+}
+
+static int file_allocate(struct vd_block *self, uint64_t offset_bytes, uint64_t length,
+                         struct vd_error *err)
+{
+    struct file *file = file_of(self);
+    uint64_t size;
+    int ret = file_size(self, &size, err);
+    if (ret < 0)
+        return ret;
+    int failed =
+        allocate_zeros(file, offset_bytes, length, !file->is_device && offset_bytes >= size);
+    return failed ? vd_block_reason(err, failed) : VD_OK;
+}
+
+static int file_punch(struct vd_block *self, uint64_t offset_bytes, uint64_t length,
+                      struct vd_error *err)
+{
+    int failed = change_storage(file_of(self), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                                offset_bytes, length);
+    return failed ? vd_block_reason(err, failed) : VD_OK;
 }
 
 static int file_next_data(struct vd_block *self, uint64_t offset_bytes, uint64_t *ret_start,
@@ -229,6 +275,7 @@ static int file_close(struct vd_block *self, struct vd_error *err)
     if (file->fd >= 0 && close(file->fd) < 0)
         failed = errno;
     free(atomic_load(&file->bounce));
+    pthread_mutex_destroy(&file->flush_lock);
     free(file);
     /* Linux has closed the descriptor even when a signal interrupted the call. */
     return failed && failed != EINTR ? vd_block_reason(err, failed) : VD_OK;
@@ -241,6 +288,8 @@ static const struct vd_block_ops file_ops = {
     .flush = file_flush,
     .size = file_size,
     .resize = file_resize,
+    .allocate = file_allocate,
+    .punch = file_punch,
     .next_data = file_next_data,
     .allocated = file_allocated,
     .close = file_close,
@@ -315,7 +364,7 @@ static void describe(struct file *file, const struct stat *status, unsigned flag
 {
     file->is_device = S_ISBLK(status->st_mode);
     if (flags & VD_FS_WRITE)
-        file->base.capabilities |= VD_BLOCK_WRITABLE;
+        file->base.capabilities |= VD_BLOCK_WRITABLE | VD_BLOCK_ALLOCATES | VD_BLOCK_PUNCHES;
     if (file->is_device)
         file->base.capabilities |= VD_BLOCK_DEVICE;
     if (file->direct_fd >= 0)
@@ -343,6 +392,7 @@ int vd_file_open(const char *path, unsigned flags, struct vd_block **ret, struct
     }
     file->base.ops = &file_ops;
     file->base.path = name;
+    pthread_mutex_init(&file->flush_lock, NULL); /* cannot fail without attributes on Linux */
     file->direct_fd = flags & VD_FS_UNBUFFERED ? open_direct(fd, flags) : -1;
     file->fd = fd;
     fd = -1;

@@ -169,6 +169,39 @@ static int memory_resize(struct vd_block *self, uint64_t size_bytes, struct vd_e
     return VD_OK;
 }
 
+/* Zeroes what is stored of the range; the rest reads as zeros already. */
+static void clear_locked(struct memory_file *file, uint64_t offset, uint64_t length)
+{
+    if (offset < file->stored)
+        memset(file->bytes + offset, 0, (size_t)VD_MIN(length, file->stored - offset));
+}
+
+/* Nothing is reserved, but what could not be written is refused as it would be then. */
+static int memory_allocate(struct vd_block *self, uint64_t offset_bytes, uint64_t length,
+                           struct vd_error *err)
+{
+    struct memory_file *file = file_of(self);
+    uint64_t end = offset_bytes + length;
+    if (end > VD_MEMORY_MAX_BYTES)
+        return vd_block_reason(err, ENOSPC);
+    pthread_rwlock_wrlock(&file->lock);
+    clear_locked(file, offset_bytes, length);
+    file->size = VD_MAX(file->size, end);
+    pthread_rwlock_unlock(&file->lock);
+    return VD_OK;
+}
+
+static int memory_punch(struct vd_block *self, uint64_t offset_bytes, uint64_t length,
+                        struct vd_error *err)
+{
+    (void)err;
+    struct memory_file *file = file_of(self);
+    pthread_rwlock_wrlock(&file->lock);
+    clear_locked(file, offset_bytes, length);
+    pthread_rwlock_unlock(&file->lock);
+    return VD_OK;
+}
+
 static int memory_close(struct vd_block *self, struct vd_error *err)
 {
     (void)err;
@@ -184,6 +217,8 @@ static const struct vd_block_ops block_ops = {
     .flush = memory_flush,
     .size = memory_size,
     .resize = memory_resize,
+    .allocate = memory_allocate,
+    .punch = memory_punch,
     .close = memory_close,
 };
 
@@ -237,7 +272,7 @@ static int memory_open(const struct vd_fs *self, const char *path, unsigned flag
     if (!block)
         return vd_block_reason(err, name ? ENOMEM : ENOENT);
     if (flags & VD_FS_WRITE)
-        block->base.capabilities |= VD_BLOCK_WRITABLE;
+        block->base.capabilities |= VD_BLOCK_WRITABLE | VD_BLOCK_ALLOCATES | VD_BLOCK_PUNCHES;
     *ret = &block->base;
     return VD_OK;
 }
@@ -408,7 +443,7 @@ int vd_block_memory_new(const void *bytes, size_t length, struct vd_block **ret,
         memory_file_unref(file); /* the block has its own reference */
     if (!block)
         return vd_error_set_errno(err, ENOMEM, "cannot make a block in memory");
-    block->base.capabilities = VD_BLOCK_WRITABLE;
+    block->base.capabilities = VD_BLOCK_WRITABLE | VD_BLOCK_ALLOCATES | VD_BLOCK_PUNCHES;
     block->base.identity.device = (uintptr_t)block;
     *ret = &block->base;
     return VD_OK;

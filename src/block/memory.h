@@ -2,9 +2,9 @@
 /* Files in memory: a vd_fs whose names are exact ("./a" is "a", "b/../a" is "a"), whose folders are
  * implied by slashes, and whose blocks read and write the caller's process only. Opening for
  * writing changes the file for everyone who has it open; it grows to VD_MEMORY_MAX_BYTES stored at
- * most, then VD_E_DISK_FULL. Holes are not modelled: everything is data,
- * except that vd_fs_memory_add_sparse declares a size larger than the bytes given, reading zero
- * past them. */
+ * most, then VD_E_DISK_FULL. Holes are not modelled: everything is data, what is
+ * punched is zeros, and what is allocated takes no memory; vd_fs_memory_add_sparse declares a size
+ * larger than the bytes given, reading zero past them. */
 #ifndef VD_BLOCK_MEMORY_H
 #define VD_BLOCK_MEMORY_H
 

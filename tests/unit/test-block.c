@@ -27,6 +27,9 @@ static struct {
     int sync_errno;  /* the next fdatasync fails with it, once */
     int close_errno; /* the next close of a file fails with it, once */
     bool refuse_direct;
+    int refuse_modes;   /* fallocate knows none of these FALLOC_FL_ modes, nor mode 0 if negative */
+    int allocate_errno; /* every fallocate fails with it */
+    int allocations;    /* good calls of fallocate */
 } bad;
 
 static size_t bad_length(size_t length, int *ret_errno)
@@ -63,6 +66,24 @@ ssize_t pwrite(int fd, const void *buffer, size_t length, off_t offset)
         return syscall(SYS_pwrite64, fd, buffer, length, offset);
     errno = failed;
     return -1;
+}
+
+int fallocate(int fd, int mode, off_t offset, off_t length)
+{
+    int failed = bad.allocate_errno;
+    if (!failed && ((bad.refuse_modes & mode) || (mode == 0 && bad.refuse_modes < 0)))
+        failed = EOPNOTSUPP;
+    if (!failed && bad.interrupts > 0) {
+        bad.interrupts--;
+        failed = EINTR;
+    }
+    if (failed) {
+        errno = failed;
+        return -1;
+    }
+    int ret = (int)syscall(SYS_fallocate, fd, mode, offset, length);
+    bad.allocations += ret == 0;
+    return ret;
 }
 
 int fdatasync(int fd)
@@ -298,6 +319,171 @@ VD_TEST(a_late_write_error_comes_with_close)
     check_code(vd_block_close(block, NULL), VD_OK);
     check_code(vd_block_close(NULL, NULL), VD_OK);
     vd_block_free(NULL);
+}
+
+/* Fails the flush of whoever comes first and lets the others succeed, as the kernel does. */
+static void *flush_once(void *data)
+{
+    int *ret = calloc(1, sizeof *ret);
+    check(ret != NULL);
+    *ret = vd_block_flush(data, NULL);
+    return ret;
+}
+
+VD_TEST(a_lost_flush_is_told_to_every_thread)
+{
+    behave();
+    enum { THREADS = 8 };
+    VD_CLEANUP(vd_block_free_cleanup)
+    struct vd_block *block = open_host(test_file("a", "", 0), VD_FS_WRITE);
+    bad.sync_errno = EIO;
+    pthread_t threads[THREADS];
+    for (int i = 0; i < THREADS; i++)
+        check_int_eq(pthread_create(&threads[i], NULL, flush_once, block), 0);
+    for (int i = 0; i < THREADS; i++) {
+        void *ret;
+        check_int_eq(pthread_join(threads[i], &ret), 0);
+        check_code(*(int *)ret, VD_E_IO); /* all came after the loss */
+        free(ret);
+    }
+}
+
+/* What the file systems of this world make of a file when asked to allocate and to punch. */
+static const struct {
+    const char *what;
+    int refuse_modes;
+} storages[] = {
+    {"everything", 0},
+    {"no zero range", FALLOC_FL_ZERO_RANGE},
+    {"no zero range, no holes", FALLOC_FL_ZERO_RANGE | FALLOC_FL_PUNCH_HOLE},
+    {"nothing at all", -1},
+};
+
+VD_TEST(allocating_and_punching_read_as_zeros)
+{
+    enum { LENGTH = 3 * 1024 * 1024 };
+    static unsigned char want[LENGTH + 100000];
+    static unsigned char got[sizeof want];
+    for (size_t i = 0; i < VD_ARRAY_SIZE(storages); i++) {
+        behave();
+        fill(want, LENGTH);
+        memset(want + LENGTH, 0, sizeof want - LENGTH);
+        struct vd_error err = VD_ERROR_INIT;
+        VD_CLEANUP(vd_block_free_cleanup)
+        struct vd_block *block = open_host(test_file("a", want, LENGTH), VD_FS_WRITE);
+        check(block->capabilities & VD_BLOCK_ALLOCATES);
+        check(block->capabilities & VD_BLOCK_PUNCHES);
+        bad.refuse_modes = storages[i].refuse_modes;
+        bad.interrupts = 2;
+
+        check_code_err(vd_block_punch(block, 1000, 2000000, &err), VD_OK, &err);
+        memset(want + 1000, 0, 2000000);
+        check_code_err(vd_block_allocate(block, 2500001, 333, NULL, &err), VD_OK, &err);
+        memset(want + 2500001, 0, 333);
+        check_code_err(vd_block_punch(block, LENGTH - 10, 100000, &err), VD_OK, &err);
+        memset(want + LENGTH - 10, 0, 10);
+        check_code_err(vd_block_punch(block, LENGTH, 100000, &err), VD_OK, &err);
+        check_code_err(vd_block_punch(block, UINT64_MAX, 1, &err), VD_OK, &err);
+        uint64_t size;
+        check_code_err(vd_block_size(block, &size, &err), VD_OK, &err);
+        check_u64_eq(size, LENGTH);
+        check_code_err(vd_block_allocate(block, LENGTH - 5, 50005, NULL, &err), VD_OK, &err);
+        check_code_err(vd_block_allocate(block, LENGTH + 50000, 50000, NULL, &err), VD_OK, &err);
+        check_code_err(vd_block_allocate(block, UINT64_MAX, 0, NULL, NULL), VD_E_TOO_BIG, &err);
+        check_code_err(vd_block_allocate(block, 10, 0, NULL, &err), VD_OK, &err);
+
+        check_code_err(vd_block_size(block, &size, &err), VD_OK, &err);
+        check_u64_eq(size, sizeof want);
+        check_code_err(vd_block_read(block, 0, got, sizeof got, &err), VD_OK, &err);
+        check_mem_eq(got, want, sizeof want);
+        check_int_eq(bad.allocations > 0, bad.refuse_modes >= 0);
+    }
+    behave();
+}
+
+VD_TEST(allocating_takes_storage_and_punching_gives_it_back)
+{
+    behave();
+    struct vd_error err = VD_ERROR_INIT;
+    VD_CLEANUP(vd_block_free_cleanup)
+    struct vd_block *block = open_host(test_file("a", "", 0), VD_FS_WRITE);
+    uint64_t used;
+    check_code_err(vd_block_allocate(block, 0, 4 * VD_MIB, NULL, &err), VD_OK, &err);
+    check_code_err(vd_block_allocated(block, &used, &err), VD_OK, &err);
+    check(used >= 4 * VD_MIB);
+    check_code_err(vd_block_punch(block, VD_MIB, 2 * VD_MIB, &err), VD_OK, &err);
+    check_code_err(vd_block_allocated(block, &used, &err), VD_OK, &err);
+    if (used >= 4 * VD_MIB)
+        test_skip("the file system of '%s' makes no holes", vd_block_path(block));
+    check(used >= 2 * VD_MIB);
+    check_code_err(vd_block_allocate(block, 0, 4 * VD_MIB, NULL, &err), VD_OK, &err);
+    check_code_err(vd_block_allocated(block, &used, &err), VD_OK, &err);
+    check(used >= 4 * VD_MIB);
+}
+
+struct watch {
+    uint64_t calls, last, total, stop_at;
+};
+
+static bool watch_progress(void *data, uint64_t done, uint64_t total)
+{
+    struct watch *watch = data;
+    check(done >= watch->last);
+    watch->last = done;
+    watch->total = total;
+    return ++watch->calls != watch->stop_at;
+}
+
+VD_TEST(allocating_tells_progress_and_can_be_stopped)
+{
+    behave();
+    struct vd_error err = VD_ERROR_INIT;
+    VD_CLEANUP(vd_block_free_cleanup)
+    struct vd_block *block = open_host(test_file("a", "", 0), VD_FS_WRITE);
+    bad.refuse_modes = -1;
+    struct watch watch = {0};
+    const struct vd_progress progress = {watch_progress, &watch};
+    check_code_err(vd_block_allocate(block, 7, 5 * VD_MIB, &progress, &err), VD_OK, &err);
+    check_u64_eq(watch.calls, 6);
+    check_u64_eq(watch.last, 5 * VD_MIB);
+    check_u64_eq(watch.total, 5 * VD_MIB);
+
+    watch = (struct watch){.stop_at = 3};
+    check_code(vd_block_allocate(block, 0, 5 * VD_MIB, &progress, &err), VD_E_CANCELLED);
+    check_str_has(err.text, "cannot allocate 5242880 bytes at offset 0 of '");
+    check_str_has(err.text, "': cancelled after 2097152 bytes");
+    watch = (struct watch){.stop_at = 6}; /* when all is done it is done */
+    check_code(vd_block_allocate(block, 0, 5 * VD_MIB, &progress, NULL), VD_OK);
+    behave();
+}
+
+VD_TEST(allocating_and_punching_that_fail)
+{
+    behave();
+    struct vd_error err = VD_ERROR_INIT;
+    const char *path = test_file("a", "0123456789", 10);
+    VD_CLEANUP(vd_block_free_cleanup) struct vd_block *block = open_host(path, VD_FS_WRITE);
+    VD_CLEANUP(vd_block_free_cleanup) struct vd_block *reader = open_host(path, 0);
+    check(!(reader->capabilities & (VD_BLOCK_ALLOCATES | VD_BLOCK_PUNCHES)));
+    check_code(vd_block_allocate(reader, 0, 1, NULL, &err), VD_E_READ_ONLY);
+    check_code(vd_block_punch(reader, 0, 1, NULL), VD_E_READ_ONLY);
+    check_code(vd_block_allocate(block, INT64_MAX, 1, NULL, NULL), VD_E_TOO_BIG);
+
+    vd_error_clear(&err);
+    bad.allocate_errno = ENOSPC;
+    check_code(vd_block_allocate(block, 4, 100, NULL, &err), VD_E_DISK_FULL);
+    check_str_has(err.text, "cannot allocate 100 bytes at offset 4 of '");
+    check_str_has(err.text, "No space left on device");
+    vd_error_clear(&err);
+    bad.allocate_errno = EIO;
+    check_code(vd_block_punch(block, 4, 100, &err), VD_E_IO);
+    check_str_has(err.text, "cannot punch 6 bytes at offset 4 of '");
+    bad.allocate_errno = ENOSYS;
+    bad.fail_errno = ENOSPC;
+    vd_error_clear(&err);
+    check_code(vd_block_allocate(block, 4, 100, NULL, &err), VD_E_DISK_FULL);
+    check_str_has(err.text, "cannot allocate 100 bytes at offset 4 of '");
+    behave();
 }
 
 /* A file with data at [0, 64K), a hole, and data at [1M, 1M + 64K), or a skip. */

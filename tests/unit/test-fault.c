@@ -130,6 +130,32 @@ VD_TEST(once_or_from_then_on)
     rig_done(&rig);
 }
 
+VD_TEST(zeros_are_written_where_the_system_makes_none)
+{
+    struct rig rig = rig_new();
+    struct vd_block *block = NULL;
+    check_code(vd_fs_open(rig.fs, "from", VD_FS_WRITE, &block, NULL), VD_OK);
+    vd_fs_fault_arm(rig.fault, VD_FAULT_PUNCH | VD_FAULT_ALLOCATE, 2, EOPNOTSUPP, true);
+    check_code(vd_block_punch(block, 0, 2, NULL), VD_OK);
+    check_code(vd_block_punch(block, 4, 2, NULL), VD_OK);
+    check_code(vd_block_allocate(block, 8, 4, NULL, NULL), VD_OK);
+    check_u64_eq(vd_fs_fault_calls(rig.fault), 3);
+    char got[12];
+    check_code(vd_block_read(block, 0, got, 12, NULL), VD_OK);
+    check_mem_eq(got,
+                 "\0\0"
+                 "23\0\0"
+                 "67\0\0\0\0",
+                 12);
+
+    vd_fs_fault_arm(rig.fault, VD_FAULT_PUNCH, 1, EIO, true);
+    check_code(vd_block_punch(block, 4, 2, NULL), VD_E_IO);
+    vd_fs_fault_arm(rig.fault, VD_FAULT_ALLOCATE, 1, ENOSPC, true);
+    check_code(vd_block_allocate(block, 4, 2, NULL, NULL), VD_E_DISK_FULL);
+    vd_block_free(block);
+    rig_done(&rig);
+}
+
 VD_TEST(every_kind_of_call)
 {
     struct rig rig = rig_new();

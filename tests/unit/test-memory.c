@@ -133,6 +133,32 @@ VD_TEST(sparse_files_read_zeros_past_their_bytes)
     check_code(vd_block_write(block, 100, "x", 1, NULL), VD_OK);
 }
 
+VD_TEST(allocating_and_punching)
+{
+    VD_CLEANUP(vd_fs_memory_free_cleanup) struct vd_fs_memory *files = new_files();
+    struct vd_error err = VD_ERROR_INIT;
+    add(files, "a", "0123456789");
+    VD_CLEANUP(vd_block_free_cleanup) struct vd_block *block = open_block(files, "a", VD_FS_WRITE);
+    check_code_err(vd_block_punch(block, 2, 3, &err), VD_OK, &err);
+    check_code_err(vd_block_punch(block, 9, 30, &err), VD_OK, &err);
+    char got[14];
+    check_code_err(vd_block_read(block, 0, got, 10, &err), VD_OK, &err);
+    check_mem_eq(got,
+                 "01\0\0\0"
+                 "5678\0",
+                 10);
+    check_code_err(vd_block_allocate(block, 7, 7, NULL, &err), VD_OK, &err);
+    check_code_err(vd_block_read(block, 0, got, 14, &err), VD_OK, &err);
+    check_mem_eq(got,
+                 "01\0\0\0"
+                 "56\0\0\0\0\0\0\0",
+                 14);
+    uint64_t size;
+    check_code_err(vd_block_size(block, &size, &err), VD_OK, &err);
+    check_u64_eq(size, 14);
+    check_code(vd_block_allocate(block, 0, VD_MEMORY_MAX_BYTES + 1, NULL, &err), VD_E_DISK_FULL);
+}
+
 VD_TEST(names_in_folders)
 {
     VD_CLEANUP(vd_fs_memory_free_cleanup) struct vd_fs_memory *files = new_files();
