@@ -220,6 +220,72 @@ static int fault_real_path(const struct vd_fs *self, const char *path, char **re
     return fault->below->ops->real_path(fault->below, path, ret_path, err);
 }
 
+static int strike_fs(const struct vd_fs *self, unsigned kind, struct vd_error *err)
+{
+    int failed = strike(fault_of(self), kind);
+    return failed ? vd_block_reason(err, failed) : VD_OK;
+}
+
+/* A file system below that only reads lacks the following. */
+static int fault_stat(const struct vd_fs *self, const char *path, struct vd_fs_stat *ret,
+                      struct vd_error *err)
+{
+    int code = strike_fs(self, VD_FAULT_OPEN, err);
+    const struct vd_fs *below = fault_of(self)->below;
+    if (code >= 0 && !below->ops->stat)
+        return vd_block_reason(err, EOPNOTSUPP);
+    return code < 0 ? code : below->ops->stat(below, path, ret, err);
+}
+
+static int fault_create(const struct vd_fs *self, const char *path, unsigned flags,
+                        const struct vd_fs_access *access, struct vd_block **ret,
+                        struct vd_error *err)
+{
+    int code = strike_fs(self, VD_FAULT_CREATE, err);
+    const struct vd_fs *fs = fault_of(self)->below;
+    if (code >= 0 && !fs->ops->create)
+        return vd_block_reason(err, EOPNOTSUPP);
+    struct vd_block *below = NULL;
+    if (code >= 0)
+        code = fs->ops->create(fs, path, flags, access, &below, err);
+    if (code < 0)
+        return code;
+    int failed = wrap(fault_of(self), below, ret);
+    if (failed == 0)
+        return VD_OK;
+    vd_block_free(below);
+    VD_DISCARD(vd_fs_unlink(fs, path, NULL)); /* the first failure is the one to tell */
+    return vd_block_reason(err, failed);
+}
+
+static int fault_unlink(const struct vd_fs *self, const char *path, struct vd_error *err)
+{
+    int code = strike_fs(self, VD_FAULT_UNLINK, err);
+    const struct vd_fs *below = fault_of(self)->below;
+    if (code >= 0 && !below->ops->unlink)
+        return vd_block_reason(err, EOPNOTSUPP);
+    return code < 0 ? code : below->ops->unlink(below, path, err);
+}
+
+static int fault_rename(const struct vd_fs *self, const char *from, const char *to, bool replace,
+                        struct vd_error *err)
+{
+    int code = strike_fs(self, VD_FAULT_RENAME, err);
+    const struct vd_fs *below = fault_of(self)->below;
+    if (code >= 0 && !below->ops->rename)
+        return vd_block_reason(err, EOPNOTSUPP);
+    return code < 0 ? code : below->ops->rename(below, from, to, replace, err);
+}
+
+static int fault_sync_folder(const struct vd_fs *self, const char *folder, struct vd_error *err)
+{
+    int code = strike_fs(self, VD_FAULT_SYNC_FOLDER, err);
+    const struct vd_fs *below = fault_of(self)->below;
+    if (code >= 0 && !below->ops->sync_folder)
+        return vd_block_reason(err, EOPNOTSUPP);
+    return code < 0 ? code : below->ops->sync_folder(below, folder, err);
+}
+
 int vd_fs_fault_new(const struct vd_fs *below, struct vd_fs_fault **ret, struct vd_error *err)
 {
     static const struct vd_fs_ops ops = {
@@ -227,6 +293,11 @@ int vd_fs_fault_new(const struct vd_fs *below, struct vd_fs_fault **ret, struct 
         .open = fault_open,
         .match_name = fault_match_name,
         .real_path = fault_real_path,
+        .stat = fault_stat,
+        .create = fault_create,
+        .unlink = fault_unlink,
+        .rename = fault_rename,
+        .sync_folder = fault_sync_folder,
     };
     struct vd_fs_fault *fault = calloc(1, sizeof *fault);
     if (!fault)

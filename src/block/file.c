@@ -31,6 +31,7 @@
 
 #include "base/checked.h"
 #include "block/block-int.h"
+#include "block/lock.h"
 
 /* No file system or device asks for more than a page of the smallest common size. */
 #define DIRECT_ALIGN_BYTES 4096u
@@ -360,6 +361,16 @@ static int open_direct(int fd, unsigned flags)
     return (int)TEMP_FAILURE_RETRY(open(path, open_mode(flags) | O_DIRECT));
 }
 
+/* A device is known by its number, whichever node led to it; no file has inode 0. */
+struct vd_block_identity vd_file_identity(const struct stat *status)
+{
+    bool is_device = S_ISBLK(status->st_mode);
+    return (struct vd_block_identity){
+        .device = is_device ? status->st_rdev : status->st_dev,
+        .inode = is_device ? 0 : status->st_ino,
+    };
+}
+
 static void describe(struct file *file, const struct stat *status, unsigned flags)
 {
     file->is_device = S_ISBLK(status->st_mode);
@@ -369,10 +380,49 @@ static void describe(struct file *file, const struct stat *status, unsigned flag
         file->base.capabilities |= VD_BLOCK_DEVICE;
     if (file->direct_fd >= 0)
         file->base.capabilities |= VD_BLOCK_DIRECT;
+    file->base.identity = vd_file_identity(status);
+}
 
-    /* A device is known by its number, whichever node led to it; no file has inode 0. */
-    file->base.identity.device = file->is_device ? status->st_rdev : status->st_dev;
-    file->base.identity.inode = file->is_device ? 0 : status->st_ino;
+/* Owns the descriptor on success. */
+static int file_new(int fd, const char *path, unsigned flags, const struct stat *status,
+                    struct vd_block **ret)
+{
+    struct file *file = calloc(1, sizeof *file);
+    char *name = strdup(path);
+    if (!file || !name) {
+        free(file);
+        free(name);
+        return ENOMEM;
+    }
+    file->base.ops = &file_ops;
+    file->base.path = name;
+    pthread_mutex_init(&file->flush_lock, NULL); /* cannot fail without attributes on Linux */
+    file->direct_fd = flags & VD_FS_UNBUFFERED ? open_direct(fd, flags) : -1;
+    file->fd = fd;
+    describe(file, status, flags);
+    *ret = &file->base;
+    return 0;
+}
+
+/* Locks what is to be written and makes it a block, which owns the descriptor on success. */
+static int lock_and_wrap(int fd, const char *path, unsigned flags, const struct stat *status,
+                         struct vd_block **ret, struct vd_error *err)
+{
+    bool held = false;
+    int code = VD_OK;
+    if ((flags & VD_FS_WRITE) && !(flags & VD_FS_NO_LOCK)) {
+        code = vd_lock_take(fd, &held, err);
+        if (code >= 0)
+            code = vd_lock_check_foreign(path, err);
+    }
+    if (code < 0)
+        return code;
+    int failed = file_new(fd, path, flags, status, ret);
+    if (failed)
+        return vd_block_reason(err, failed);
+    if (held)
+        (*ret)->capabilities |= VD_BLOCK_LOCKED;
+    return VD_OK;
 }
 
 int vd_file_open(const char *path, unsigned flags, struct vd_block **ret, struct vd_error *err)
@@ -380,23 +430,48 @@ int vd_file_open(const char *path, unsigned flags, struct vd_block **ret, struct
     struct stat status;
     VD_CLOSE int fd = -1;
     int code = open_checked(path, flags, &fd, &status, err);
-    if (code < 0)
-        return code;
+    if (code >= 0)
+        code = lock_and_wrap(fd, path, flags, &status, ret, err);
+    if (code >= 0)
+        fd = -1;
+    return code;
+}
 
-    struct file *file = calloc(1, sizeof *file);
-    char *name = strdup(path);
-    if (!file || !name) {
-        free(file);
-        free(name);
-        return vd_block_reason(err, ENOMEM);
+/* Owner first, because giving a file away may take permissions from it. A caller who may not give
+ * it to that owner may still belong to the group. */
+static int give_access(int fd, const struct vd_fs_access *access)
+{
+    if (fchown(fd, access->owner, access->group) < 0 && fchown(fd, (uid_t)-1, access->group) < 0) {
+        /* Neither: then it stays the caller's own, as any file they make. */
     }
-    file->base.ops = &file_ops;
-    file->base.path = name;
-    pthread_mutex_init(&file->flush_lock, NULL); /* cannot fail without attributes on Linux */
-    file->direct_fd = flags & VD_FS_UNBUFFERED ? open_direct(fd, flags) : -1;
-    file->fd = fd;
-    fd = -1;
-    describe(file, &status, flags);
-    *ret = &file->base;
-    return VD_OK;
+    return fchmod(fd, access->mode & 0777) < 0 ? errno : 0;
+}
+
+static int finish_new(int fd, const char *path, unsigned flags, const struct vd_fs_access *access,
+                      struct vd_block **ret, struct vd_error *err)
+{
+    struct stat status;
+    int failed = access ? give_access(fd, access) : 0;
+    if (failed == 0 && fstat(fd, &status) < 0)
+        failed = errno;
+    if (failed)
+        return vd_block_reason(err, failed);
+    return lock_and_wrap(fd, path, flags, &status, ret, err);
+}
+
+int vd_file_create(const char *path, unsigned flags, const struct vd_fs_access *access,
+                   struct vd_block **ret, struct vd_error *err)
+{
+    /* Nobody else may look into it before it has its final owner. */
+    mode_t mode = access ? 0600 : 0666;
+    VD_CLOSE int fd =
+        (int)TEMP_FAILURE_RETRY(open(path, open_mode(flags) | O_CREAT | O_EXCL, mode));
+    if (fd < 0)
+        return vd_block_reason(err, errno);
+    int code = finish_new(fd, path, flags, access, ret, err);
+    if (code < 0)
+        (void)unlink(path); /* the first failure is the one to tell */
+    else
+        fd = -1;
+    return code;
 }

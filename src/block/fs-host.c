@@ -3,8 +3,12 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "block/block-int.h"
 #include "block/file-int.h"
@@ -61,6 +65,99 @@ static int host_real_path(const struct vd_fs *self, const char *path, char **ret
     return VD_OK;
 }
 
+static enum vd_fs_kind kind_of(mode_t mode)
+{
+    switch (mode & S_IFMT) {
+    case S_IFREG:
+        return VD_FS_FILE;
+    case S_IFDIR:
+        return VD_FS_FOLDER;
+    case S_IFBLK:
+        return VD_FS_DEVICE;
+    default:
+        return VD_FS_OTHER;
+    }
+}
+
+static int host_stat(const struct vd_fs *self, const char *path, struct vd_fs_stat *ret,
+                     struct vd_error *err)
+{
+    (void)self;
+    struct stat status;
+    if (stat(path, &status) < 0) {
+        if (errno != ENOENT && errno != ENOTDIR)
+            return vd_block_reason(err, errno);
+        *ret = (struct vd_fs_stat){.kind = VD_FS_NOTHING};
+        return VD_OK;
+    }
+    *ret = (struct vd_fs_stat){
+        .kind = kind_of(status.st_mode),
+        .size_bytes = S_ISREG(status.st_mode) ? (uint64_t)status.st_size : 0,
+        .identity = vd_file_identity(&status),
+        .access = {status.st_mode & 0777, status.st_uid, status.st_gid},
+    };
+    return VD_OK;
+}
+
+static int host_create(const struct vd_fs *self, const char *path, unsigned flags,
+                       const struct vd_fs_access *access, struct vd_block **ret,
+                       struct vd_error *err)
+{
+    (void)self;
+    return vd_file_create(path, flags, access, ret, err);
+}
+
+static int host_unlink(const struct vd_fs *self, const char *path, struct vd_error *err)
+{
+    (void)self;
+    return unlink(path) < 0 ? vd_block_reason(err, errno) : VD_OK;
+}
+
+/* For file systems that know no renameat2 flags: link(2) never replaces. */
+static int link_then_unlink(const char *from, const char *to)
+{
+    if (link(from, to) < 0)
+        return errno;
+    if (unlink(from) == 0)
+        return 0;
+    int failed = errno;
+    (void)unlink(to); /* back to where it was, as far as that goes */
+    return failed;
+}
+
+static int rename_without_replacing(const char *from, const char *to)
+{
+    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
+        return 0;
+    if (errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP)
+        return errno;
+    return link_then_unlink(from, to);
+}
+
+static int host_rename(const struct vd_fs *self, const char *from, const char *to, bool replace,
+                       struct vd_error *err)
+{
+    (void)self;
+    int failed = 0;
+    if (!replace)
+        failed = rename_without_replacing(from, to);
+    else if (rename(from, to) < 0)
+        failed = errno;
+    return failed ? vd_block_reason(err, failed) : VD_OK;
+}
+
+static int host_sync_folder(const struct vd_fs *self, const char *folder, struct vd_error *err)
+{
+    (void)self;
+    VD_CLOSE int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return vd_block_reason(err, errno);
+    if (TEMP_FAILURE_RETRY(fsync(fd)) == 0)
+        return VD_OK;
+    /* Where folders cannot be synced there is nothing better to ask for. */
+    return errno == EINVAL || errno == EOPNOTSUPP ? VD_OK : vd_block_reason(err, errno);
+}
+
 const struct vd_fs *vd_fs_host(void)
 {
     static const struct vd_fs_ops ops = {
@@ -68,6 +165,11 @@ const struct vd_fs *vd_fs_host(void)
         .open = host_open,
         .match_name = host_match_name,
         .real_path = host_real_path,
+        .stat = host_stat,
+        .create = host_create,
+        .unlink = host_unlink,
+        .rename = host_rename,
+        .sync_folder = host_sync_folder,
     };
     static const struct vd_fs host = {&ops};
     return &host;

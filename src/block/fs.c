@@ -4,6 +4,10 @@
  * caller's may already hold an older story, or be absent. */
 #include "block/fs.h"
 
+#include <errno.h>
+
+#include "block/block-int.h"
+
 /* Hands the reason over to a caller who has no story yet, and tells whether it was taken. */
 static bool take_reason(const struct vd_error *cause, int code, struct vd_error *err)
 {
@@ -43,5 +47,74 @@ int vd_fs_real_path(const struct vd_fs *fs, const char *path, char **ret_path, s
     int code = fs->ops->real_path(fs, path, ret_path, &cause);
     if (take_reason(&cause, code, err))
         vd_error_prefix(err, "cannot resolve the path '%s'", path);
+    return code < 0 ? code : VD_OK;
+}
+
+int vd_fs_stat(const struct vd_fs *fs, const char *path, struct vd_fs_stat *ret,
+               struct vd_error *err)
+{
+    struct vd_error cause;
+    vd_error_clear(&cause);
+    int code =
+        fs->ops->stat ? fs->ops->stat(fs, path, ret, &cause) : vd_block_reason(&cause, EOPNOTSUPP);
+    if (take_reason(&cause, code, err))
+        vd_error_prefix(err, "cannot look at '%s'", path);
+    return code < 0 ? code : VD_OK;
+}
+
+int vd_fs_create(const struct vd_fs *fs, const char *path, unsigned flags,
+                 const struct vd_fs_access *access, struct vd_block **ret, struct vd_error *err)
+{
+    struct vd_error cause;
+    vd_error_clear(&cause);
+    int code = fs->ops->create ? fs->ops->create(fs, path, flags | VD_FS_WRITE, access, ret, &cause)
+                               : vd_block_reason(&cause, EOPNOTSUPP);
+    if (take_reason(&cause, code, err))
+        vd_error_prefix(err, "cannot create '%s'", path);
+    return code < 0 ? code : VD_OK;
+}
+
+int vd_fs_unlink(const struct vd_fs *fs, const char *path, struct vd_error *err)
+{
+    struct vd_error cause;
+    vd_error_clear(&cause);
+    int code =
+        fs->ops->unlink ? fs->ops->unlink(fs, path, &cause) : vd_block_reason(&cause, EOPNOTSUPP);
+    if (take_reason(&cause, code, err))
+        vd_error_prefix(err, "cannot remove '%s'", path);
+    return code < 0 ? code : VD_OK;
+}
+
+static int rename_either_way(const struct vd_fs *fs, const char *from, const char *to, bool replace,
+                             struct vd_error *err)
+{
+    struct vd_error cause;
+    vd_error_clear(&cause);
+    int code = fs->ops->rename ? fs->ops->rename(fs, from, to, replace, &cause)
+                               : vd_block_reason(&cause, EOPNOTSUPP);
+    if (take_reason(&cause, code, err))
+        vd_error_prefix(err, "cannot rename '%s' to '%s'", from, to);
+    return code < 0 ? code : VD_OK;
+}
+
+int vd_fs_rename(const struct vd_fs *fs, const char *from, const char *to, struct vd_error *err)
+{
+    return rename_either_way(fs, from, to, false, err);
+}
+
+int vd_fs_rename_replacing(const struct vd_fs *fs, const char *from, const char *to,
+                           struct vd_error *err)
+{
+    return rename_either_way(fs, from, to, true, err);
+}
+
+int vd_fs_sync_folder(const struct vd_fs *fs, const char *folder, struct vd_error *err)
+{
+    struct vd_error cause;
+    vd_error_clear(&cause);
+    int code = fs->ops->sync_folder ? fs->ops->sync_folder(fs, folder, &cause)
+                                    : vd_block_reason(&cause, EOPNOTSUPP);
+    if (take_reason(&cause, code, err))
+        vd_error_prefix(err, "cannot make the names in the folder '%s' durable", folder);
     return code < 0 ? code : VD_OK;
 }

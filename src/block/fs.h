@@ -20,6 +20,29 @@ enum vd_fs_open_flag {
     VD_FS_WRITE = 1u << 0,
     VD_FS_UNBUFFERED = 1u << 1,   /* O_DIRECT where the file system takes it, buffered otherwise */
     VD_FS_ALLOW_DEVICE = 1u << 2, /* block devices too; otherwise regular files only */
+    VD_FS_NO_LOCK = 1u << 3,      /* write without the lock, and whoever else holds one */
+};
+
+enum vd_fs_kind {
+    VD_FS_NOTHING, /* no such name, or a link that leads nowhere */
+    VD_FS_FILE,
+    VD_FS_FOLDER,
+    VD_FS_DEVICE, /* a block device */
+    VD_FS_OTHER,
+};
+
+/* Who may do what with a file. */
+struct vd_fs_access {
+    unsigned mode; /* permission bits, 0777 at most */
+    uint32_t owner;
+    uint32_t group;
+};
+
+struct vd_fs_stat {
+    enum vd_fs_kind kind;
+    uint64_t size_bytes;               /* of a file; 0 otherwise */
+    struct vd_block_identity identity; /* the one it has when opened; zeros for NOTHING */
+    struct vd_fs_access access;
 };
 
 struct vd_fs;
@@ -34,6 +57,15 @@ struct vd_fs_ops {
     /* The path with symbolic links resolved, malloc'd. */
     int (*real_path)(const struct vd_fs *self, const char *path, char **ret_path,
                      struct vd_error *err);
+    /* The functions below, which a file system that only reads leaves NULL: VD_E_NOT_SUPPORTED. */
+    int (*stat)(const struct vd_fs *self, const char *path, struct vd_fs_stat *ret,
+                struct vd_error *err);
+    int (*create)(const struct vd_fs *self, const char *path, unsigned flags,
+                  const struct vd_fs_access *access, struct vd_block **ret, struct vd_error *err);
+    int (*unlink)(const struct vd_fs *self, const char *path, struct vd_error *err);
+    int (*rename)(const struct vd_fs *self, const char *from, const char *to, bool replace,
+                  struct vd_error *err);
+    int (*sync_folder)(const struct vd_fs *self, const char *folder, struct vd_error *err);
 };
 
 struct vd_fs {
@@ -41,13 +73,45 @@ struct vd_fs {
 };
 
 /* Opens without blocking (a FIFO does not hang) and refuses what is neither a regular file nor an
- * allowed device: VD_E_FILE_TYPE. VD_E_NOT_FOUND, VD_E_ACCESS, VD_E_TOO_MANY_FILES, ... */
+ * allowed device: VD_E_FILE_TYPE. With VD_FS_WRITE it takes the write lock and honours those of
+ * others (block/lock.h): VD_E_LOCKED. VD_E_NOT_FOUND, VD_E_ACCESS, VD_E_TOO_MANY_FILES, ... */
 VD_MUST_CHECK int vd_fs_open(const struct vd_fs *fs, const char *path, unsigned flags,
                              struct vd_block **ret, struct vd_error *err);
 VD_MUST_CHECK int vd_fs_match_name(const struct vd_fs *fs, const char *folder, const char *name,
                                    char **ret_name, struct vd_error *err);
 VD_MUST_CHECK int vd_fs_real_path(const struct vd_fs *fs, const char *path, char **ret_path,
                                   struct vd_error *err);
+
+/* What `path` is, links followed. That there is nothing is an answer, no error. */
+VD_MUST_CHECK int vd_fs_stat(const struct vd_fs *fs, const char *path, struct vd_fs_stat *ret,
+                             struct vd_error *err);
+
+/*
+ * What follows changes names. A changed name is durable after vd_fs_sync_folder of its folder, of
+ * both where a file moved between two, and not before; a file's data is durable by its own flush.
+ */
+
+/* Makes a new, empty file and opens it for writing, locked as vd_fs_open does. VD_E_EXISTS when the
+ * name is taken, be it by a link that leads nowhere. `access` NULL: the caller's, 0666 less the
+ * umask; otherwise that mode whatever the umask, and owner and group as far as the caller may give
+ * files away. When it fails, no file is left. */
+VD_MUST_CHECK int vd_fs_create(const struct vd_fs *fs, const char *path, unsigned flags,
+                               const struct vd_fs_access *access, struct vd_block **ret,
+                               struct vd_error *err);
+/* Removes a file's name; who has it open keeps it. Folders are refused. */
+VD_MUST_CHECK int vd_fs_unlink(const struct vd_fs *fs, const char *path, struct vd_error *err);
+/* Gives a file another name on the same file system, atomically. VD_E_EXISTS when `to` is taken.
+ * On a file system that cannot refuse to replace, `to` is linked and `from` then removed: a crash
+ * between leaves both names. An open block goes on telling the old path. */
+VD_MUST_CHECK int vd_fs_rename(const struct vd_fs *fs, const char *from, const char *to,
+                               struct vd_error *err);
+/* The same, and the file that was called `to`, if any, loses its name. At any time `to` is one of
+ * the two files, whole. */
+VD_MUST_CHECK int vd_fs_rename_replacing(const struct vd_fs *fs, const char *from, const char *to,
+                                         struct vd_error *err);
+/* What was created, renamed or removed in the folder is durable. */
+VD_MUST_CHECK int vd_fs_sync_folder(const struct vd_fs *fs, const char *folder,
+                                    struct vd_error *err);
 
 /* The host's file system. Static; never freed. */
 const struct vd_fs *vd_fs_host(void);

@@ -156,6 +156,38 @@ VD_TEST(zeros_are_written_where_the_system_makes_none)
     rig_done(&rig);
 }
 
+VD_TEST(names_that_do_not_change)
+{
+    struct rig rig = rig_new();
+    struct vd_error err = VD_ERROR_INIT;
+    struct vd_block *block = NULL;
+    struct vd_fs_stat status;
+    const unsigned kinds =
+        VD_FAULT_CREATE | VD_FAULT_UNLINK | VD_FAULT_RENAME | VD_FAULT_SYNC_FOLDER | VD_FAULT_OPEN;
+    vd_fs_fault_arm(rig.fault, kinds, 1, EROFS, true);
+    check_code(vd_fs_create(rig.fs, "new", 0, NULL, &block, &err), VD_E_READ_ONLY);
+    check_str_eq(err.text, "cannot create 'new': Read-only file system");
+    check_code(vd_fs_unlink(rig.fs, "from", NULL), VD_E_READ_ONLY);
+    check_code(vd_fs_rename(rig.fs, "from", "x", NULL), VD_E_READ_ONLY);
+    check_code(vd_fs_rename_replacing(rig.fs, "from", "to", NULL), VD_E_READ_ONLY);
+    check_code(vd_fs_sync_folder(rig.fs, ".", NULL), VD_E_READ_ONLY);
+    check_code(vd_fs_stat(rig.fs, "from", &status, NULL), VD_E_READ_ONLY);
+    check_u64_eq(vd_fs_fault_calls(rig.fault), 6);
+
+    vd_fs_fault_arm(rig.fault, VD_FAULT_ANY, 0, 0, false);
+    check_code(vd_fs_create(rig.fs, "new", 0, NULL, &block, &err), VD_OK);
+    check_code(vd_block_write(block, 0, "abc", 3, NULL), VD_OK);
+    check_code(vd_block_close(block, NULL), VD_OK);
+    check_code(vd_fs_stat(rig.fs, "new", &status, NULL), VD_OK);
+    check_u64_eq(status.size_bytes, 3);
+    check_code(vd_fs_rename(rig.fs, "new", "to", NULL), VD_E_EXISTS);
+    check_code(vd_fs_rename_replacing(rig.fs, "new", "to", NULL), VD_OK);
+    check_code(vd_fs_sync_folder(rig.fs, ".", NULL), VD_OK);
+    check_code(vd_fs_unlink(rig.fs, "to", NULL), VD_OK);
+    check_code(vd_fs_unlink(rig.fs, "to", NULL), VD_E_NOT_FOUND);
+    rig_done(&rig);
+}
+
 VD_TEST(every_kind_of_call)
 {
     struct rig rig = rig_new();

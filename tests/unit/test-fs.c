@@ -9,7 +9,9 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include "tests/harness.h"
 
@@ -235,4 +237,212 @@ VD_TEST(real_paths)
     char *none = NULL;
     check_code(vd_fs_real_path(vd_fs_host(), test_path("none"), &none, &err), VD_E_NOT_FOUND);
     check_str_has(err.text, "cannot resolve the path '");
+}
+
+/* How this process's own system calls behave. */
+static struct {
+    bool no_flags;    /* renameat2 knows none */
+    int unlink_errno; /* the next unlink fails with it */
+    int sync_errno;   /* every fsync fails with it */
+    bool no_giving;   /* fchown is not for us, but for the group alone */
+} bad;
+
+int renameat2(int old_folder, const char *from, int new_folder, const char *to, unsigned flags)
+{
+    if (bad.no_flags && flags) {
+        errno = EINVAL;
+        return -1;
+    }
+    return (int)syscall(SYS_renameat2, old_folder, from, new_folder, to, flags);
+}
+
+int unlink(const char *path)
+{
+    int failed = bad.unlink_errno;
+    bad.unlink_errno = 0;
+    if (!failed)
+        return (int)syscall(SYS_unlinkat, AT_FDCWD, path, 0);
+    errno = failed;
+    return -1;
+}
+
+int fsync(int fd)
+{
+    if (!bad.sync_errno)
+        return (int)syscall(SYS_fsync, fd);
+    errno = bad.sync_errno;
+    return -1;
+}
+
+int fchown(int fd, uid_t owner, gid_t group)
+{
+    if (!bad.no_giving || owner == (uid_t)-1)
+        return (int)syscall(SYS_fchown, fd, owner, group);
+    errno = EPERM;
+    return -1;
+}
+
+static void behave(void)
+{
+    memset(&bad, 0, sizeof bad);
+}
+
+static struct vd_fs_stat look(const char *path)
+{
+    struct vd_fs_stat status;
+    struct vd_error err = VD_ERROR_INIT;
+    check_code_err(vd_fs_stat(vd_fs_host(), path, &status, &err), VD_OK, &err);
+    return status;
+}
+
+VD_TEST(looking_at_what_there_is)
+{
+    behave();
+    const char *path = test_file("a", "12345", 5);
+    check_int_eq(chmod(path, 0640), 0);
+    struct vd_fs_stat status = look(path);
+    check_int_eq(status.kind, VD_FS_FILE);
+    check_u64_eq(status.size_bytes, 5);
+    check_int_eq(status.access.mode, 0640);
+    check_u64_eq(status.access.owner, getuid());
+
+    struct vd_block *block = NULL;
+    check_code(vd_fs_open(vd_fs_host(), path, 0, &block, NULL), VD_OK);
+    check_u64_eq(status.identity.device, block->identity.device);
+    check_u64_eq(status.identity.inode, block->identity.inode);
+    vd_block_free(block);
+
+    check_int_eq(look(test_folder()).kind, VD_FS_FOLDER);
+    check_int_eq(look("/dev/null").kind, VD_FS_OTHER);
+    check_int_eq(look(test_path("none")).kind, VD_FS_NOTHING);
+    check_int_eq(look(test_path("a/below")).kind, VD_FS_NOTHING);
+    check_int_eq(look("").kind, VD_FS_NOTHING);
+    check_int_eq(symlink("nowhere", test_path("link")), 0);
+    check_int_eq(look(test_path("link")).kind, VD_FS_NOTHING);
+
+    struct vd_error err = VD_ERROR_INIT;
+    check_int_eq(symlink("loop", test_path("loop")), 0);
+    check_code(vd_fs_stat(vd_fs_host(), test_path("loop"), &status, &err), VD_E_NAME_INVALID);
+    check_str_has(err.text, "cannot look at '");
+}
+
+VD_TEST(creating)
+{
+    behave();
+    struct vd_error err = VD_ERROR_INIT;
+    struct vd_block *block = NULL;
+    const char *path = test_path("new");
+    mode_t mask = umask(027);
+    check_code_err(vd_fs_create(vd_fs_host(), path, 0, NULL, &block, &err), VD_OK, &err);
+    check(block->capabilities & VD_BLOCK_WRITABLE);
+    check(block->capabilities & VD_BLOCK_LOCKED);
+    check_code_err(vd_block_write(block, 0, "abc", 3, &err), VD_OK, &err);
+    check_code_err(vd_block_close(block, &err), VD_OK, &err);
+    check_int_eq(look(path).access.mode, 0640);
+    check_u64_eq(look(path).size_bytes, 3);
+
+    check_code(vd_fs_create(vd_fs_host(), path, 0, NULL, &block, &err), VD_E_EXISTS);
+    check_str_has(err.text, "cannot create '");
+    check_str_has(err.text, "': File exists");
+    check_u64_eq(look(path).size_bytes, 3);
+
+    for (int refuse = 0; refuse < 2; refuse++) {
+        bad.no_giving = refuse;
+        const struct vd_fs_access access = {0666, getuid(), getgid()};
+        check_code_err(vd_fs_create(vd_fs_host(), test_path(refuse ? "b" : "c"),
+                                    VD_FS_UNBUFFERED | VD_FS_NO_LOCK, &access, &block, &err),
+                       VD_OK, &err);
+        check(!(block->capabilities & VD_BLOCK_LOCKED));
+        vd_block_free(block);
+        check_int_eq(look(test_path(refuse ? "b" : "c")).access.mode, 0666);
+    }
+    (void)umask(mask);
+
+    check_int_eq(symlink("nowhere", test_path("link")), 0);
+    check_code(vd_fs_create(vd_fs_host(), test_path("link"), 0, NULL, &block, NULL), VD_E_EXISTS);
+    check_code(vd_fs_create(vd_fs_host(), test_path("no/where"), 0, NULL, &block, NULL),
+               VD_E_NOT_FOUND);
+    check_code(vd_fs_create(vd_fs_host(), test_folder(), 0, NULL, &block, NULL), VD_E_EXISTS);
+    check_code(vd_fs_create(vd_fs_host(), "", 0, NULL, &block, NULL), VD_E_NOT_FOUND);
+}
+
+VD_TEST(removing)
+{
+    behave();
+    struct vd_error err = VD_ERROR_INIT;
+    const char *path = test_file("a", "x", 1);
+    check_code_err(vd_fs_unlink(vd_fs_host(), path, &err), VD_OK, &err);
+    check_int_eq(look(path).kind, VD_FS_NOTHING);
+    check_code(vd_fs_unlink(vd_fs_host(), path, &err), VD_E_NOT_FOUND);
+    check_str_has(err.text, "cannot remove '");
+    check_code(vd_fs_unlink(vd_fs_host(), test_folder(), NULL), VD_E_FILE_TYPE);
+}
+
+VD_TEST(renaming_does_not_replace)
+{
+    const struct vd_fs *host = vd_fs_host();
+    for (int fallback = 0; fallback < 2; fallback++) {
+        behave();
+        bad.no_flags = fallback;
+        struct vd_error err = VD_ERROR_INIT;
+        const char *from = test_file("from", "12", 2);
+        const char *to = test_file("to", "12345", 5);
+        check_code(vd_fs_rename(host, from, to, &err), VD_E_EXISTS);
+        check_str_has(err.text, "cannot rename '");
+        check_str_has(err.text, "/from' to '");
+        check_str_has(err.text, "/to': File exists");
+        check_u64_eq(look(from).size_bytes, 2);
+        check_u64_eq(look(to).size_bytes, 5);
+
+        vd_error_clear(&err);
+        const char *other = test_path(fallback ? "other1" : "other0");
+        check_code_err(vd_fs_rename(host, from, other, &err), VD_OK, &err);
+        check_int_eq(look(from).kind, VD_FS_NOTHING);
+        check_u64_eq(look(other).size_bytes, 2);
+        check_code(vd_fs_rename(host, from, test_path("none"), NULL), VD_E_NOT_FOUND);
+
+        check_code_err(vd_fs_rename_replacing(host, other, to, &err), VD_OK, &err);
+        check_u64_eq(look(to).size_bytes, 2);
+        check_int_eq(look(other).kind, VD_FS_NOTHING);
+        (void)mkdir(test_path("folder"), 0755);
+        check_code(vd_fs_rename_replacing(host, to, test_path("folder"), NULL), VD_E_FILE_TYPE);
+    }
+
+    bad.unlink_errno = EIO;
+    check_code(vd_fs_rename(host, test_path("to"), test_path("new"), NULL), VD_E_IO);
+    check_int_eq(look(test_path("new")).kind, VD_FS_NOTHING); /* no second name stays */
+    check_int_eq(look(test_path("to")).kind, VD_FS_FILE);
+    behave();
+}
+
+VD_TEST(syncing_folders)
+{
+    behave();
+    struct vd_error err = VD_ERROR_INIT;
+    const struct vd_fs *host = vd_fs_host();
+    check_code_err(vd_fs_sync_folder(host, test_folder(), &err), VD_OK, &err);
+    check_code(vd_fs_sync_folder(host, test_file("a", "", 0), NULL), VD_E_NOT_FOUND);
+    check_code(vd_fs_sync_folder(host, test_path("none"), &err), VD_E_NOT_FOUND);
+    check_str_has(err.text, "cannot make the names in the folder '");
+    bad.sync_errno = EIO;
+    check_code(vd_fs_sync_folder(host, test_folder(), NULL), VD_E_IO);
+    bad.sync_errno = EINVAL; /* what cannot be synced need not be */
+    check_code(vd_fs_sync_folder(host, test_folder(), NULL), VD_OK);
+    behave();
+}
+
+VD_TEST(a_file_system_that_only_reads)
+{
+    static const struct vd_fs_ops ops = {.name = "reader"};
+    static const struct vd_fs fs = {&ops};
+    struct vd_error err = VD_ERROR_INIT;
+    struct vd_block *block = NULL;
+    struct vd_fs_stat status;
+    check_code(vd_fs_create(&fs, "a", 0, NULL, &block, &err), VD_E_NOT_SUPPORTED);
+    check_str_eq(err.text, "cannot create 'a': Operation not supported");
+    check_code(vd_fs_unlink(&fs, "a", NULL), VD_E_NOT_SUPPORTED);
+    check_code(vd_fs_rename(&fs, "a", "b", NULL), VD_E_NOT_SUPPORTED);
+    check_code(vd_fs_rename_replacing(&fs, "a", "b", NULL), VD_E_NOT_SUPPORTED);
+    check_code(vd_fs_sync_folder(&fs, ".", NULL), VD_E_NOT_SUPPORTED);
+    check_code(vd_fs_stat(&fs, ".", &status, NULL), VD_E_NOT_SUPPORTED);
 }

@@ -256,3 +256,95 @@ VD_TEST(many_writers_at_once)
         check_int_eq(pthread_join(threads[i], NULL), 0);
     vd_block_free(block);
 }
+
+static void check_names(struct vd_fs_memory *files, const char *want)
+{
+    VD_FREE char *names = NULL;
+    check_code(vd_fs_memory_list(files, &names, NULL), VD_OK);
+    check_str_eq(names, want);
+}
+
+static enum vd_fs_kind kind_of(struct vd_fs_memory *files, const char *path)
+{
+    struct vd_fs_stat status;
+    check_code(vd_fs_stat(vd_fs_memory_fs(files), path, &status, NULL), VD_OK);
+    return status.kind;
+}
+
+VD_TEST(names_are_made_and_removed)
+{
+    VD_CLEANUP(vd_fs_memory_free_cleanup) struct vd_fs_memory *files = new_files();
+    const struct vd_fs *fs = vd_fs_memory_fs(files);
+    struct vd_error err = VD_ERROR_INIT;
+    struct vd_block *block = NULL;
+    const struct vd_fs_access access = {0600, 7, 8};
+    check_names(files, "");
+    check_code_err(vd_fs_create(fs, "./d/a", 0, &access, &block, &err), VD_OK, &err);
+    check_code_err(vd_block_write(block, 0, "abc", 3, &err), VD_OK, &err);
+    check_code(vd_fs_create(fs, "d/a", 0, NULL, &block, &err), VD_E_EXISTS);
+    check_str_eq(err.text, "cannot create 'd/a': File exists");
+    check_code(vd_fs_create(fs, "d", 0, NULL, &block, NULL), VD_E_EXISTS);
+    check_code(vd_fs_create(fs, ".", 0, NULL, &block, NULL), VD_E_EXISTS);
+    check_code(vd_fs_create(fs, "d/a/below", 0, NULL, &block, NULL), VD_E_NOT_FOUND);
+    check_code(vd_fs_create(fs, "", 0, NULL, &block, NULL), VD_E_NOT_FOUND);
+    check_names(files, "d/a\n");
+
+    struct vd_fs_stat status;
+    check_code(vd_fs_stat(fs, "d/a", &status, NULL), VD_OK);
+    check_int_eq(status.kind, VD_FS_FILE);
+    check_u64_eq(status.size_bytes, 3);
+    check_u64_eq(status.identity.device, block->identity.device);
+    check_u64_eq(status.identity.inode, block->identity.inode);
+    check_int_eq(status.access.mode, 0600);
+    check_u64_eq(status.access.owner, 7);
+    check_u64_eq(status.access.group, 8);
+    check_int_eq(kind_of(files, "d"), VD_FS_FOLDER);
+    check_int_eq(kind_of(files, "."), VD_FS_FOLDER);
+    check_int_eq(kind_of(files, ""), VD_FS_NOTHING);
+    check_int_eq(kind_of(files, "a"), VD_FS_NOTHING);
+
+    check_code(vd_fs_unlink(fs, "d", NULL), VD_E_FILE_TYPE);
+    check_code(vd_fs_unlink(fs, "a", &err), VD_E_NOT_FOUND);
+    check_code(vd_fs_unlink(fs, "d/a", NULL), VD_OK);
+    check_text(block, "abc"); /* who has it open keeps it */
+    vd_block_free(block);
+    check_names(files, "");
+}
+
+VD_TEST(names_are_changed)
+{
+    VD_CLEANUP(vd_fs_memory_free_cleanup) struct vd_fs_memory *files = new_files();
+    const struct vd_fs *fs = vd_fs_memory_fs(files);
+    struct vd_error err = VD_ERROR_INIT;
+    add(files, "a", "one");
+    add(files, "b", "three");
+    add(files, "d/c", "");
+    check_code(vd_fs_rename(fs, "a", "b", &err), VD_E_EXISTS);
+    check_str_eq(err.text, "cannot rename 'a' to 'b': File exists");
+    check_code(vd_fs_rename(fs, "a", "a", NULL), VD_E_EXISTS);
+    check_code(vd_fs_rename(fs, "a", "d", NULL), VD_E_EXISTS);
+    check_code(vd_fs_rename(fs, "a", "b/x", NULL), VD_E_NOT_FOUND);
+    check_code(vd_fs_rename(fs, "d", "e", NULL), VD_E_FILE_TYPE);
+    check_code(vd_fs_rename_replacing(fs, "a", "d", NULL), VD_E_FILE_TYPE);
+    check_code(vd_fs_rename_replacing(fs, "x", "b", NULL), VD_E_NOT_FOUND);
+    check_code(vd_fs_rename_replacing(fs, "a", "", NULL), VD_E_NOT_FOUND);
+    check_code(vd_fs_rename_replacing(fs, "a", "a", NULL), VD_OK);
+    check_names(files, "a\nb\nd/c\n");
+
+    struct vd_block *old = open_block(files, "b", 0);
+    check_code(vd_fs_rename_replacing(fs, "./a", "d/../b", NULL), VD_OK);
+    check_names(files, "b\nd/c\n");
+    check_text(old, "three");
+    vd_block_free(old);
+    check_code(vd_fs_rename(fs, "b", "d/b", NULL), VD_OK);
+    struct vd_block *block = open_block(files, "d/b", 0);
+    check_text(block, "one");
+    vd_block_free(block);
+
+    check_code(vd_fs_sync_folder(fs, "d", NULL), VD_OK);
+    check_code(vd_fs_sync_folder(fs, ".", NULL), VD_OK);
+    check_code(vd_fs_sync_folder(fs, "d/b", NULL), VD_E_NOT_FOUND);
+    check_code(vd_fs_unlink(fs, "d/b", NULL), VD_OK);
+    check_code(vd_fs_unlink(fs, "d/c", NULL), VD_OK);
+    check_code(vd_fs_sync_folder(fs, "d", NULL), VD_OK);
+}
