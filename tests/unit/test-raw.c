@@ -8,6 +8,7 @@
 #include "base/units.h"
 #include "block/fault.h"
 #include "block/memory.h"
+#include "block/power-cut.h"
 #include "tests/harness.h"
 
 static void fill(unsigned char *bytes, size_t length)
@@ -107,6 +108,84 @@ VD_TEST(writing_the_tail_completes_it)
     check_mem_eq(got, want, sizeof want);
     check_code(vd_disk_write(disk, 0, 1, want, NULL), VD_E_READ_ONLY);
     vd_disk_free(disk);
+}
+
+VD_TEST(one_writer_and_any_number_of_readers)
+{
+    struct vd_error err = VD_ERROR_INIT;
+    static const char zeros[2048];
+    const char *path = test_file("disk.raw", zeros, sizeof zeros);
+    VD_CLEANUP(vd_disk_free_cleanup)
+    struct vd_disk *writer = open_raw(vd_fs_host(), path, VD_FS_WRITE);
+    VD_CLEANUP(vd_disk_free_cleanup) struct vd_disk *reader = open_raw(vd_fs_host(), path, 0);
+    struct vd_disk *second = NULL;
+    check_code(vd_raw_open(vd_fs_host(), path, VD_FS_WRITE, &second, &err), VD_E_LOCKED);
+    check_str_has(err.text, "this process has it open for writing already");
+
+    unsigned char want[1024];
+    unsigned char got[1024];
+    fill(want, sizeof want);
+    check_code(vd_disk_write(writer, 1, 2, want, NULL), VD_OK);
+    check_code(vd_disk_read(reader, 1, 2, got, NULL), VD_OK);
+    check_mem_eq(got, want, sizeof want);
+}
+
+/* Writes sectors of rising numbers, a flush after every third write. */
+static void write_in_rounds(struct vd_disk *disk, const struct vd_fs_trace *trace, size_t rounds,
+                            size_t *flushed)
+{
+    for (size_t i = 0; i < rounds; i++) {
+        unsigned char bytes[1024];
+        memset(bytes, (int)i + 1, sizeof bytes);
+        check_code(vd_disk_write(disk, i % 7, 2, bytes, NULL), VD_OK);
+        if (i % 3 == 2)
+            check_code(vd_disk_flush(disk, NULL), VD_OK);
+        flushed[i] = i % 3 == 2 ? vd_fs_trace_count(trace) : SIZE_MAX;
+    }
+}
+
+/* The newest round of each sector, at the last flush before the cut. */
+static void flushed_rounds(const size_t *flushed, size_t rounds, size_t cut, size_t want[8])
+{
+    size_t newest[8] = {0};
+    memset(want, 0, 8 * sizeof *want);
+    for (size_t i = 0; i < rounds; i++) {
+        newest[i % 7] = newest[i % 7 + 1] = i + 1;
+        if (flushed[i] <= cut)
+            memcpy(want, newest, sizeof newest);
+    }
+}
+
+VD_TEST(what_was_flushed_outlives_a_power_cut)
+{
+    enum { ROUNDS = 30, SEEDS = 20 };
+    static const char zeros[8 * 512 - 100];
+    size_t flushed[ROUNDS];
+    VD_CLEANUP(vd_fs_memory_free_cleanup) struct vd_fs_memory *files = NULL;
+    VD_CLEANUP(vd_fs_trace_free_cleanup) struct vd_fs_trace *trace = NULL;
+    VD_CLEANUP(vd_power_cut_free_cleanup) struct vd_power_cut *cuts = NULL;
+    check_code(vd_fs_memory_new(&files, NULL), VD_OK);
+    check_code(vd_fs_memory_add(files, "disk.raw", zeros, sizeof zeros, NULL), VD_OK);
+    check_code(vd_fs_trace_new(vd_fs_memory_fs(files), &trace, NULL), VD_OK);
+    struct vd_disk *disk = open_raw(vd_fs_trace_fs(trace), "disk.raw", VD_FS_WRITE);
+    write_in_rounds(disk, trace, ROUNDS, flushed);
+    check_code(vd_disk_close(disk, NULL), VD_OK);
+
+    check_code(vd_power_cut_new(trace, &cuts, NULL), VD_OK);
+    for (size_t cut = 0; cut <= vd_power_cut_last(cuts); cut++) {
+        size_t want[8];
+        flushed_rounds(flushed, ROUNDS, cut, want);
+        for (uint64_t seed = 0; seed < SEEDS; seed++) {
+            VD_CLEANUP(vd_fs_memory_free_cleanup) struct vd_fs_memory *found = NULL;
+            check_code(vd_power_cut_build(cuts, cut, seed, &found, NULL), VD_OK);
+            disk = open_raw(vd_fs_memory_fs(found), "disk.raw", VD_FS_WRITE);
+            unsigned char got[8 * 512];
+            check_code(vd_disk_read(disk, 0, 8, got, NULL), VD_OK);
+            for (size_t i = 0; i < 8; i++) /* that round, or a later one that was not flushed */
+                check(got[i * 512] >= want[i] && got[i * 512] == got[i * 512 + 411]);
+            vd_disk_free(disk);
+        }
+    }
 }
 
 VD_TEST(an_empty_file_is_an_empty_disk)
