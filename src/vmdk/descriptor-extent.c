@@ -128,7 +128,7 @@ static int parse_type(struct extent_parser *parser, struct vd_extent_line *ret)
 
 static int take_text(struct extent_parser *parser, const char *at, size_t length, char **ret)
 {
-    char *text = strndup(at, length);
+    char *text = vd_span_dup((struct vd_span){at, length});
     if (text == NULL)
         return vd_error_set(parser->err, VD_E_NO_MEMORY, "no memory for the descriptor '%s'",
                             parser->where);

@@ -19,6 +19,8 @@ bool vd_extent_type_parse(const struct vd_span *word, enum vd_extent_type *ret);
 struct vd_span vd_span_trim(struct vd_span span);
 /* Cuts the first word off `rest`; empty at the end. */
 struct vd_span vd_span_word(struct vd_span *rest);
+/* malloc'd C string; NULL = out of memory. Reads the span alone, which need not end in a NUL. */
+VD_MUST_CHECK char *vd_span_dup(struct vd_span span);
 bool vd_span_equal(const struct vd_span *span, const char *word); /* without case */
 /* Digits only, at most 64 bits. */
 bool vd_span_u64(const struct vd_span *span, uint64_t *ret);

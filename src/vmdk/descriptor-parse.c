@@ -93,8 +93,8 @@ static int add_entry(struct parser *parser, struct vd_descriptor_entries *entrie
 
     struct vd_descriptor_entry *entry = &entries->items[entries->count];
     value = unquote(value, &entry->quoted);
-    entry->key = strndup(key.at, key.length);
-    entry->value = strndup(value.at, value.length);
+    entry->key = vd_span_dup(key);
+    entry->value = vd_span_dup(value);
     entries->count++; /* half-built entries are freed with the rest */
     return entry->key == NULL || entry->value == NULL ? no_memory(parser) : 0;
 }

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include <string.h>
+
 #include "base/checked.h"
 #include "vmdk/ascii.h"
 #include "vmdk/descriptor-int.h"
@@ -22,6 +25,16 @@ struct vd_span vd_span_word(struct vd_span *rest)
     rest->length = word.length - length;
     word.length = length;
     return word;
+}
+
+char *vd_span_dup(struct vd_span span)
+{
+    char *text = malloc(span.length + 1);
+    if (text != NULL) {
+        memcpy(text, span.at, span.length);
+        text[span.length] = '\0';
+    }
+    return text;
 }
 
 bool vd_span_equal(const struct vd_span *span, const char *word)
