@@ -23,6 +23,11 @@ void vd_mover_free(struct vd_mover *mover);
 
 VD_MUST_CHECK int vd_mover_read(struct vd_mover *mover, uint64_t start_sectors,
                                 uint64_t count_sectors, void *buffer, struct vd_error *err);
+/* Into the leaf only; partial grains are filled from the parents' view. Sectors written are seen by
+ * every read that starts after this returns, and durable after the next vd_mover_flush. */
+VD_MUST_CHECK int vd_mover_write(struct vd_mover *mover, uint64_t start_sectors,
+                                 uint64_t count_sectors, const void *buffer, struct vd_error *err);
+VD_MUST_CHECK int vd_mover_flush(struct vd_mover *mover, struct vd_error *err);
 VD_MUST_CHECK int vd_mover_map(struct vd_mover *mover, uint64_t start_sectors,
                                uint64_t count_sectors, struct vd_run *runs, size_t max_runs,
                                size_t *ret_runs, struct vd_error *err);

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A streamOptimized disk written front to back, never seeking, so that it may go into a pipe:
+ * header, descriptor, grains in ascending order, a grain table after each 32 MiB region that has
+ * any, the grain directory, footer, end marker (Virtual Disk Format 5.0; the rules that every known
+ * reader accepts are at the head of stream-writer.c). Grains of one call are compressed on the
+ * worker pool and written in order. Not thread-safe itself.
+ */
+#ifndef VD_VMDK_STREAM_WRITER_H
+#define VD_VMDK_STREAM_WRITER_H
+
+#include "base/error.h"
+#include "base/workers.h"
+#include "vmdk/descriptor.h"
+
+struct vd_stream_sink {
+    int (*write)(void *data, const void *bytes, size_t length,
+                 struct vd_error *err); /* all or fails */
+    void *data;
+    const char *name; /* for messages */
+};
+
+struct vd_stream_writer_params {
+    uint64_t capacity_sectors;
+    const char *adapter; /* as in create.h */
+    uint32_t hw_version; /* 0: 13 */
+    int level;           /* 1..12; 0: default 6. See codec/deflate.h for what each means */
+    struct vd_geometry geometry, bios_geometry; /* zeros: computed, left out */
+    struct vd_workers *workers;                 /* NULL: compress on the caller */
+    /* Further ddb lines kept from the source (uuid, comment, ...); NULL-terminated pairs; or NULL.
+     */
+    const char *const *ddb;
+};
+
+struct vd_stream_writer;
+
+VD_MUST_CHECK int vd_stream_writer_open(const struct vd_stream_sink *sink,
+                                        const struct vd_stream_writer_params *params,
+                                        struct vd_stream_writer **ret, struct vd_error *err);
+/* `count` sectors at `start`, a multiple of the grain (128 sectors), ascending over calls; the last
+ * grain of the disk may be short. Grains of only zeros are not stored. The bytes are free again on
+ * return. */
+VD_MUST_CHECK int vd_stream_writer_write(struct vd_stream_writer *writer, uint64_t start_sectors,
+                                         uint64_t count_sectors, const void *bytes,
+                                         struct vd_error *err);
+/* Tables, footer, end. Without it the stream is incomplete. */
+VD_MUST_CHECK int vd_stream_writer_finish(struct vd_stream_writer *writer, struct vd_error *err);
+uint64_t vd_stream_writer_bytes(const struct vd_stream_writer *writer); /* written so far */
+void vd_stream_writer_free(struct vd_stream_writer *writer);
+
+#endif
