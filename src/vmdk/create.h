@@ -12,6 +12,7 @@
 #include "base/progress.h"
 #include "block/fs.h"
 #include "disk/disk.h"
+#include "vmdk/descriptor.h"
 
 struct vd_vmdk_create_params {
     enum vd_disk_type type; /* MONOLITHIC_*, SPLIT_*, VMFS_*, SE_SPARSE; not STREAM_OPTIMIZED, which
@@ -33,10 +34,5 @@ struct vd_vmdk_create_params {
 VD_MUST_CHECK int vd_vmdk_create(const char *path, const struct vd_vmdk_create_params *params,
                                  const struct vd_fs *fs, const struct vd_progress *progress,
                                  struct vd_error *err);
-
-/* "monolithicSparse", ... in any case, to a type; VD_DISK_UNKNOWN. And back; "vmfs" for both VMFS
- * kinds, "vmfsThin" is accepted for VMFS_THIN. */
-enum vd_disk_type vd_disk_type_parse(const char *text);
-const char *vd_disk_type_text(enum vd_disk_type type);
 
 #endif

@@ -67,7 +67,8 @@ bool vd_descriptor_is_virtualbox_child(const struct vd_descriptor *descriptor)
            !vd_descriptor_has_parent(descriptor);
 }
 
-/* Spellings: the Virtual Disk Format 5.0, and files of VMware products where they differ. */
+/* Spellings: the Virtual Disk Format 5.0, and files of VMware products where they differ. The first
+ * of a type is the one to write. */
 static const struct {
     const char *text;
     enum vd_disk_type type;
@@ -96,13 +97,29 @@ static const struct {
     {"vmfsRDMP", VD_DISK_DEVICE},
 };
 
+enum vd_disk_type vd_disk_type_parse(const char *text)
+{
+    for (size_t i = 0; i < VD_ARRAY_SIZE(create_types); i++) {
+        if (vd_ascii_equal(create_types[i].text, text))
+            return create_types[i].type;
+    }
+    return VD_DISK_UNKNOWN;
+}
+
+const char *vd_disk_type_text(enum vd_disk_type type)
+{
+    if (type == VD_DISK_VMFS_THIN) /* the difference is a line of the data base */
+        type = VD_DISK_VMFS_FLAT;
+    for (size_t i = 0; i < VD_ARRAY_SIZE(create_types); i++) {
+        if (create_types[i].type == type)
+            return create_types[i].text;
+    }
+    return type == VD_DISK_RAW ? "raw" : "unknown";
+}
+
 enum vd_disk_type vd_descriptor_disk_type(const struct vd_descriptor *descriptor)
 {
-    enum vd_disk_type type = VD_DISK_UNKNOWN;
-    for (size_t i = 0; i < VD_ARRAY_SIZE(create_types); i++) {
-        if (vd_ascii_equal(create_types[i].text, descriptor->create_type))
-            type = create_types[i].type;
-    }
+    enum vd_disk_type type = vd_disk_type_parse(descriptor->create_type);
     const char *thin = vd_descriptor_ddb(descriptor, "thinProvisioned");
     if (type == VD_DISK_VMFS_FLAT && thin != NULL && strcmp(thin, "1") == 0)
         return VD_DISK_VMFS_THIN;

@@ -110,6 +110,11 @@ bool vd_descriptor_has_parent(const struct vd_descriptor *descriptor);
  * cannot be found, and nothing else tells it from a base. */
 bool vd_descriptor_is_virtualbox_child(const struct vd_descriptor *descriptor);
 
+/* "monolithicSparse", ... in any case and every known spelling; VD_DISK_UNKNOWN. */
+enum vd_disk_type vd_disk_type_parse(const char *create_type);
+/* The createType to write: "vmfs" for both VMFS kinds of flat disk. "raw", "unknown" where there is
+ * none. */
+const char *vd_disk_type_text(enum vd_disk_type type);
 enum vd_disk_type vd_descriptor_disk_type(const struct vd_descriptor *descriptor);
 enum vd_adapter vd_descriptor_adapter(const char *ddb_value); /* NULL allowed */
 struct vd_geometry vd_descriptor_geometry(const struct vd_descriptor *descriptor);
