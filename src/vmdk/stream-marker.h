@@ -13,7 +13,8 @@
 
 #include "base/bytes.h"
 
-#define VD_MARKER_BYTES 16u
+#define VD_MARKER_BYTES        16u
+#define VD_RECORD_HEADER_BYTES 12u
 
 enum vd_marker_type {
     VD_MARKER_EOS = 0,
@@ -37,6 +38,15 @@ static inline struct vd_stream_marker vd_stream_marker_decode(const uint8_t *byt
         .size_bytes = vd_le32_decode(bytes + 8),
         .type = vd_le32_decode(bytes + 12),
     };
+}
+
+/* To VD_MARKER_BYTES bytes; `type` is written where size_bytes is 0. */
+static inline void vd_stream_marker_encode(const struct vd_stream_marker *marker, uint8_t *bytes)
+{
+    vd_le64_encode(bytes, marker->value);
+    vd_le32_encode(bytes + 8, marker->size_bytes);
+    if (marker->size_bytes == 0)
+        vd_le32_encode(bytes + 12, marker->type);
 }
 
 #endif

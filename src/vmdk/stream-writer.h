@@ -13,11 +13,12 @@
 #include "base/workers.h"
 #include "vmdk/descriptor.h"
 
+/* Copied; the name too. */
 struct vd_stream_sink {
     int (*write)(void *data, const void *bytes, size_t length,
                  struct vd_error *err); /* all or fails */
     void *data;
-    const char *name; /* for messages */
+    const char *name; /* for messages; and for the extent line where it ends in ".vmdk" */
 };
 
 struct vd_stream_writer_params {
@@ -27,25 +28,29 @@ struct vd_stream_writer_params {
     int level;           /* 1..12; 0: default 6. See codec/deflate.h for what each means */
     struct vd_geometry geometry, bios_geometry; /* zeros: computed, left out */
     struct vd_workers *workers;                 /* NULL: compress on the caller */
-    /* Further ddb lines kept from the source (uuid, comment, ...); NULL-terminated pairs; or NULL.
-     */
+    /* Further ddb lines kept from the source (uuid, comment, ...), key (no "ddb.") and value in
+     * turn, NULL-terminated; or NULL. They win over what would be made up. */
     const char *const *ddb;
 };
 
 struct vd_stream_writer;
 
+/* The strings are not kept, `workers` is: free the writer first. VD_E_INVALID_ARG, VD_E_TOO_BIG:
+ * capacity, level, adapter, ddb. */
 VD_MUST_CHECK int vd_stream_writer_open(const struct vd_stream_sink *sink,
                                         const struct vd_stream_writer_params *params,
                                         struct vd_stream_writer **ret, struct vd_error *err);
 /* `count` sectors at `start`, a multiple of the grain (128 sectors), ascending over calls; the last
  * grain of the disk may be short. Grains of only zeros are not stored. The bytes are free again on
- * return. */
+ * return. After a failure of the sink every call fails with its code. */
 VD_MUST_CHECK int vd_stream_writer_write(struct vd_stream_writer *writer, uint64_t start_sectors,
                                          uint64_t count_sectors, const void *bytes,
                                          struct vd_error *err);
 /* Tables, footer, end. Without it the stream is incomplete. */
 VD_MUST_CHECK int vd_stream_writer_finish(struct vd_stream_writer *writer, struct vd_error *err);
-uint64_t vd_stream_writer_bytes(const struct vd_stream_writer *writer); /* written so far */
-void vd_stream_writer_free(struct vd_stream_writer *writer);
+/* The stream so far; its length once it is finished. */
+uint64_t vd_stream_writer_bytes(const struct vd_stream_writer *writer);
+void vd_stream_writer_free(struct vd_stream_writer *writer); /* NULL allowed */
+VD_DEFINE_CLEANUP(struct vd_stream_writer *, vd_stream_writer_free)
 
 #endif
