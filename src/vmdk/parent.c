@@ -31,6 +31,14 @@ static bool is_fatal(int code)
     return code == VD_E_NO_MEMORY || code == VD_E_TOO_MANY_FILES || code == VD_E_CANCELLED;
 }
 
+/* The base name of a hint that leads to another folder may be the child's own: that is no parent
+ * that was changed. */
+static bool is_the_child(const struct vd_link *child, const struct vd_link *link)
+{
+    return child->identity.device == link->identity.device &&
+           child->identity.inode == link->identity.inode;
+}
+
 static int look_at(struct search *search, const char *path, struct vd_error *err)
 {
     VD_CLEANUP(vd_link_free_cleanup) struct vd_link *link = NULL;
@@ -43,6 +51,8 @@ static int look_at(struct search *search, const char *path, struct vd_error *err
 
     if (r >= 0 && is_the_parent(search->child->descriptor, link->descriptor))
         search->found = VD_TAKE_PTR(link);
+    else if (r >= 0 && is_the_child(search->child, link))
+        vd_path_note(&search->missing, path);
     else if (r >= 0 && search->stale == NULL)
         search->stale = VD_TAKE_PTR(link);
     else if (r == VD_E_NOT_FOUND || r == VD_E_NAME_TOO_LONG)

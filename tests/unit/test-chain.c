@@ -202,6 +202,18 @@ VD_TEST(linked_clones_moved_together)
     check_sector(again, 0, 'b');
 }
 
+VD_TEST(a_child_named_like_its_parent_elsewhere_is_not_taken_for_it)
+{
+    AUTO_FILES files = new_files();
+    add_base(files, "/gold/");
+    add_child(files, "/clone/base", "/gold/base.vmdk", 2, 1, 1);
+    struct request request = {.files = files, .path = "/clone/base.vmdk"};
+    check_refused(request, VD_E_OUTSIDE_FOLDER, PARTS("'/gold/base.vmdk'", "'/clone'"));
+    request.flags = VD_VMDK_ALLOW_OUTSIDE;
+    AUTO disk = open_disk(request);
+    check_sector(disk, 0, 'b');
+}
+
 VD_TEST(a_parent_in_a_folder_below_may_name_one_above)
 {
     AUTO_FILES files = new_files();
