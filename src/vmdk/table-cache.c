@@ -7,52 +7,25 @@
  *     absent -> LOADING -> READY -> evicted
  *                       -> FAILED: out of the hash at once; the last one to let go frees it,
  *                          and everyone who waited tries for himself
+ *                       -> REPLACED: changed while in use; out of the hash, a copy in its place
  *
  * A page of zeros keeps no buffer: all of them show the same static one.
  */
 #include "vmdk/table-cache.h"
 
 #include <assert.h>
-#include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/bytes.h"
+#include "vmdk/table-cache-int.h"
 
 /* What a page of zeros counts for. More than it takes, so that the hash, which is made for the
  * number of pages that fit the budget, keeps short chains when all of them are zeros. */
 #define ZERO_PAGE_CHARGE 1024u
 #define MIN_BUCKETS      64u
 #define MAX_BUCKETS      (1u << 18)
-
-enum page_state { PAGE_LOADING, PAGE_READY, PAGE_FAILED };
-
-struct vd_table_page {
-    struct vd_block *block;
-    uint64_t index; /* offset / VD_TABLE_PAGE_BYTES */
-    const uint8_t *bytes;
-    uint8_t *owned; /* NULL in a page of zeros */
-    size_t charge;  /* bytes of the budget, 0 until READY */
-    /* Guarded by the cache's lock: */
-    enum page_state state;
-    unsigned refs;
-    struct vd_table_page *hash_next;
-    struct vd_table_page *newer;
-    struct vd_table_page *older;
-};
-
-struct vd_table_cache {
-    size_t budget_bytes; /* fixed */
-    size_t num_buckets;  /* fixed; a power of two */
-    pthread_mutex_t lock;
-    /* Guarded by lock: */
-    pthread_cond_t loaded; /* some page stopped LOADING */
-    struct vd_table_page **buckets;
-    struct vd_table_page *newest;
-    struct vd_table_page *oldest;
-    size_t used_bytes;
-};
 
 static const uint8_t zeros[VD_TABLE_PAGE_BYTES];
 
@@ -117,8 +90,8 @@ static struct vd_table_page **bucket_locked(struct vd_table_cache *cache,
     return &cache->buckets[(key >> 40) & (cache->num_buckets - 1)];
 }
 
-static struct vd_table_page *find_locked(struct vd_table_cache *cache, const struct vd_block *block,
-                                         uint64_t index)
+struct vd_table_page *vd_table_page_find_locked(struct vd_table_cache *cache,
+                                                const struct vd_block *block, uint64_t index)
 {
     struct vd_table_page *page = *bucket_locked(cache, block, index);
 
@@ -150,6 +123,15 @@ static void list_remove_locked(struct vd_table_cache *cache, struct vd_table_pag
     *(page->older ? &page->older->newer : &cache->oldest) = page->newer;
 }
 
+static void add_locked(struct vd_table_cache *cache, struct vd_table_page *page)
+{
+    struct vd_table_page **bucket = bucket_locked(cache, page->block, page->index);
+
+    page->hash_next = *bucket;
+    *bucket = page;
+    list_add_locked(cache, page);
+}
+
 static void remove_locked(struct vd_table_cache *cache, struct vd_table_page *page)
 {
     hash_remove_locked(cache, page);
@@ -157,14 +139,24 @@ static void remove_locked(struct vd_table_cache *cache, struct vd_table_page *pa
     cache->used_bytes -= page->charge;
 }
 
-/* Pages in use are few (three per lookup at most), so passing over them costs little. */
-static void evict_locked(struct vd_table_cache *cache)
+bool vd_table_page_is_dirty(const struct vd_table_page *page)
+{
+    uint32_t sectors = 0;
+
+    for (unsigned i = 0; i < VD_TABLE_PHASES; i++)
+        sectors |= page->dirty[i];
+    return sectors != 0;
+}
+
+/* Pages in use are few (three per lookup at most) and dirty ones at most VD_TABLE_DIRTY_BYTES, so
+ * passing over them costs little. */
+void vd_table_cache_evict_locked(struct vd_table_cache *cache)
 {
     struct vd_table_page *page = cache->oldest;
 
     while (page && cache->used_bytes > cache->budget_bytes) {
         struct vd_table_page *newer = page->newer;
-        if (page->refs == 0) {
+        if (page->refs == 0 && !vd_table_page_is_dirty(page)) {
             remove_locked(cache, page);
             page_free(page);
         }
@@ -177,7 +169,6 @@ static struct vd_table_page *insert_locked(struct vd_table_cache *cache, struct 
                                            uint64_t index)
 {
     struct vd_table_page *page = calloc(1, sizeof *page);
-    struct vd_table_page **bucket = bucket_locked(cache, block, index);
 
     if (!page)
         return NULL;
@@ -185,10 +176,37 @@ static struct vd_table_page *insert_locked(struct vd_table_cache *cache, struct 
     page->index = index;
     page->state = PAGE_LOADING;
     page->refs = 1;
-    page->hash_next = *bucket;
-    *bucket = page;
-    list_add_locked(cache, page);
+    add_locked(cache, page);
     return page;
+}
+
+struct vd_table_page *vd_table_page_replace_locked(struct vd_table_cache *cache,
+                                                   struct vd_table_page *page)
+{
+    struct vd_table_page *copy = calloc(1, sizeof *copy);
+    uint8_t *bytes = malloc(VD_TABLE_PAGE_BYTES);
+
+    if (!copy || !bytes) {
+        free(copy);
+        free(bytes);
+        return NULL;
+    }
+    memcpy(bytes, page->bytes, VD_TABLE_PAGE_BYTES);
+    *copy = (struct vd_table_page){.block = page->block,
+                                   .index = page->index,
+                                   .bytes = bytes,
+                                   .owned = bytes,
+                                   .charge = sizeof *page + VD_TABLE_PAGE_BYTES,
+                                   .state = PAGE_READY};
+    memcpy(copy->dirty, page->dirty, sizeof copy->dirty);
+    memset(page->dirty, 0, sizeof page->dirty);
+    remove_locked(cache, page);
+    add_locked(cache, copy);
+    cache->used_bytes += copy->charge;
+    page->state = PAGE_REPLACED;
+    if (page->refs == 0)
+        page_free(page);
+    return copy;
 }
 
 /* Reads the bytes; no lock held, the page is this thread's while LOADING. */
@@ -216,10 +234,10 @@ static int page_load(struct vd_table_page *page, struct vd_error *err)
     return 0;
 }
 
-static void unref_locked(struct vd_table_page *page)
+void vd_table_page_unref_locked(struct vd_table_page *page)
 {
     assert(page->refs > 0);
-    if (--page->refs == 0 && page->state == PAGE_FAILED)
+    if (--page->refs == 0 && (page->state == PAGE_FAILED || page->state == PAGE_REPLACED))
         page_free(page);
 }
 
@@ -232,25 +250,26 @@ static int load_and_publish(struct vd_table_cache *cache, struct vd_table_page *
     if (r < 0) {
         remove_locked(cache, page);
         page->state = PAGE_FAILED;
-        unref_locked(page);
+        vd_table_page_unref_locked(page);
     } else {
         page->state = PAGE_READY;
         cache->used_bytes += page->charge;
-        evict_locked(cache);
+        vd_table_cache_evict_locked(cache);
     }
     pthread_cond_broadcast(&cache->loaded);
     pthread_mutex_unlock(&cache->lock);
     return r;
 }
 
-/* With the page referenced and READY, or false: it failed and the reference is gone. */
+/* With the page referenced and READY, or false: it failed, or was replaced before this thread woke
+ * up, and the reference is gone. */
 static bool wait_ready_locked(struct vd_table_cache *cache, struct vd_table_page *page)
 {
     page->refs++;
     while (page->state == PAGE_LOADING)
         pthread_cond_wait(&cache->loaded, &cache->lock);
-    if (page->state == PAGE_FAILED) {
-        unref_locked(page);
+    if (page->state != PAGE_READY) {
+        vd_table_page_unref_locked(page);
         return false;
     }
     if (page != cache->newest) {
@@ -260,14 +279,14 @@ static bool wait_ready_locked(struct vd_table_cache *cache, struct vd_table_page
     return true;
 }
 
-static int page_ref(struct vd_table_cache *cache, struct vd_block *block, uint64_t index,
-                    struct vd_table_page **ret, struct vd_error *err)
+int vd_table_page_ref(struct vd_table_cache *cache, struct vd_block *block, uint64_t index,
+                      struct vd_table_page **ret, struct vd_error *err)
 {
     struct vd_table_page *page;
     int r;
 
     pthread_mutex_lock(&cache->lock);
-    while ((page = find_locked(cache, block, index)) != NULL) {
+    while ((page = vd_table_page_find_locked(cache, block, index)) != NULL) {
         if (wait_ready_locked(cache, page)) {
             pthread_mutex_unlock(&cache->lock);
             *ret = page;
@@ -290,7 +309,7 @@ int vd_table_cache_get(struct vd_table_cache *cache, struct vd_block *block, uin
                        size_t *ret_available, struct vd_error *err)
 {
     size_t within = offset_bytes % VD_TABLE_PAGE_BYTES;
-    int r = page_ref(cache, block, offset_bytes / VD_TABLE_PAGE_BYTES, ret_page, err);
+    int r = vd_table_page_ref(cache, block, offset_bytes / VD_TABLE_PAGE_BYTES, ret_page, err);
 
     if (r < 0)
         return r;
@@ -302,8 +321,8 @@ int vd_table_cache_get(struct vd_table_cache *cache, struct vd_block *block, uin
 void vd_table_cache_put(struct vd_table_cache *cache, struct vd_table_page *page)
 {
     pthread_mutex_lock(&cache->lock);
-    unref_locked(page);
-    evict_locked(cache);
+    vd_table_page_unref_locked(page);
+    vd_table_cache_evict_locked(cache);
     pthread_mutex_unlock(&cache->lock);
 }
 
