@@ -8,24 +8,16 @@
  *
  * Source: Virtual Disk Format 5.0, "ESX Server Sparse Extents"; entry 1 as qemu-img 7.2 reads it.
  */
-#include "vmdk/extent.h"
+#include "vmdk/extent-cowd-int.h"
 
 #include <assert.h>
 #include <inttypes.h>
 
 #include "base/checked.h"
 #include "base/units.h"
-#include "vmdk/cowd-header.h"
-#include "vmdk/table-walk.h"
-
-struct cowd_extent {
-    struct vd_extent base;
-    struct vd_table_walk walk;
-    uint64_t directory_end_bytes;
-};
 
 /* True when `length` bytes at `offset` overlap neither header nor directory and are in the file. */
-static bool place_usable(const struct cowd_extent *cowd, uint64_t offset, uint64_t length)
+static bool place_usable(const struct vd_cowd *cowd, uint64_t offset, uint64_t length)
 {
     if (!vd_range_inside(offset, length, cowd->base.file_bytes))
         return false;
@@ -37,7 +29,7 @@ static bool place_usable(const struct cowd_extent *cowd, uint64_t offset, uint64
 static int cowd_table(const struct vd_extent *extent, uint64_t table, uint64_t entry,
                       uint64_t *ret_offset_bytes, struct vd_error *err)
 {
-    const struct cowd_extent *cowd = (const struct cowd_extent *)extent;
+    const struct vd_cowd *cowd = (const struct vd_cowd *)extent;
     uint64_t offset = vd_sectors_to_bytes(entry);
     uint64_t used = vd_table_used_bytes(&cowd->walk, extent, table);
     if (entry != 0 && !place_usable(cowd, offset, used))
@@ -56,7 +48,7 @@ static int cowd_table(const struct vd_extent *extent, uint64_t table, uint64_t e
 static int cowd_grain(const struct vd_extent *extent, uint64_t grain, uint64_t entry,
                       struct vd_grain_place *ret, struct vd_error *err)
 {
-    const struct cowd_extent *cowd = (const struct cowd_extent *)extent;
+    const struct vd_cowd *cowd = (const struct vd_cowd *)extent;
     if (entry <= 1) {
         *ret = (struct vd_grain_place){.kind = entry ? VD_LOOKUP_ZERO : VD_LOOKUP_ABSENT};
         return 0;
@@ -78,18 +70,27 @@ static int cowd_grain(const struct vd_extent *extent, uint64_t grain, uint64_t e
 static int cowd_lookup(struct vd_extent *self, uint64_t sector, uint64_t max_sectors,
                        struct vd_lookup *ret, struct vd_error *err)
 {
-    const struct cowd_extent *cowd = (const struct cowd_extent *)self;
+    const struct vd_cowd *cowd = (const struct vd_cowd *)self;
     return vd_table_walk_lookup(&cowd->walk, self, sector, max_sectors, ret, err);
 }
 
 static void cowd_free(struct vd_extent *self)
 {
-    free(self);
+    struct vd_cowd *cowd = (struct vd_cowd *)self;
+    vd_extent_writer_done(&cowd->writer);
+    free(cowd);
 }
 
 static const struct vd_extent_ops cowd_ops = {
     .name = "cowd",
     .lookup = cowd_lookup,
+    .begin_write = vd_cowd_begin_write,
+    .allocate = vd_cowd_allocate,
+    .publish = vd_cowd_publish,
+    .zero = vd_cowd_zero,
+    .unmap = vd_cowd_unmap,
+    .flush = vd_cowd_flush,
+    .finish = vd_cowd_finish,
     .free = cowd_free,
 };
 
@@ -128,7 +129,7 @@ static int header_check_against(const struct vd_cowd_header *header, const char 
     return 0;
 }
 
-static void facts_fill(const struct cowd_extent *cowd, const struct vd_cowd_header *header,
+static void facts_fill(const struct vd_cowd *cowd, const struct vd_cowd_header *header,
                        struct vd_extent_facts *facts)
 {
     *facts = (struct vd_extent_facts){
@@ -145,7 +146,7 @@ static void facts_fill(const struct cowd_extent *cowd, const struct vd_cowd_head
     };
 }
 
-static void cowd_fill(struct cowd_extent *cowd, const struct vd_extent_params *params,
+static void cowd_fill(struct vd_cowd *cowd, const struct vd_extent_params *params,
                       uint64_t file_bytes, const struct vd_cowd_header *header)
 {
     uint64_t directory = vd_sectors_to_bytes(header->directory_sector);
@@ -184,10 +185,15 @@ int vd_extent_cowd_open(const struct vd_extent_params *params, struct vd_extent 
     r = header_check_against(&header, path, params->line->sectors, file_bytes, err);
     if (r < 0)
         return r;
-    struct cowd_extent *cowd = calloc(1, sizeof *cowd);
+    struct vd_cowd *cowd = calloc(1, sizeof *cowd);
     if (!cowd)
         return vd_error_set(err, VD_E_NO_MEMORY, "out of memory opening '%s'", path);
     cowd_fill(cowd, params, file_bytes, &header);
+    vd_extent_writer_init(&cowd->writer, vd_cowd_first_free(cowd, header.free_sector));
+    if (params->writable && header.unclean_shutdown)
+        vd_log(params->log, VD_LOG_WARNING,
+               "'%s': the disk was not closed cleanly; new data goes behind all that the file has",
+               path);
     *ret = &cowd->base;
     return 0;
 }

@@ -2,7 +2,7 @@
 /*
  * FLAT, VMFS and VMFSTHIN extents, and devices: raw sectors from an offset of a file. The extent
  * holds every one of its sectors; a file that ends too early is refused, or, where the caller asked
- * for it, reads as zeros from its end on.
+ * for it and only reads, is zeros from its end on.
  */
 #include "vmdk/extent.h"
 
@@ -37,6 +37,12 @@ static int flat_lookup(struct vd_extent *self, uint64_t sector, uint64_t max_sec
     return 0;
 }
 
+/* Every sector has its place, so a barrier is all there is to do. */
+static int flat_flush(struct vd_extent *self, struct vd_error *err)
+{
+    return vd_block_flush(self->block, err);
+}
+
 static void flat_free(struct vd_extent *self)
 {
     free(self);
@@ -45,6 +51,7 @@ static void flat_free(struct vd_extent *self)
 static const struct vd_extent_ops flat_ops = {
     .name = "flat",
     .lookup = flat_lookup,
+    .flush = flat_flush,
     .free = flat_free,
 };
 
@@ -53,7 +60,7 @@ static int flat_short(const struct vd_extent_params *params, uint64_t file_bytes
                       uint64_t needed_bytes, struct vd_error *err)
 {
     const char *path = vd_block_path(params->block);
-    if (!params->fill_short)
+    if (!params->fill_short || params->writable)
         return vd_error_set(err, VD_E_TRUNCATED,
                             "opening '%s': the file has %" PRIu64 " bytes, its extent of %" PRIu64
                             " sectors at sector %" PRIu64 " needs %" PRIu64,

@@ -10,37 +10,15 @@
  *
  * Anything else is damage. There is no public specification; encoding as qemu-img 7.2 reads it.
  */
-#include "vmdk/extent.h"
+#include "vmdk/extent-sesparse-int.h"
 
 #include <assert.h>
 #include <inttypes.h>
 
 #include "base/checked.h"
 #include "base/units.h"
-#include "vmdk/sesparse-header.h"
-#include "vmdk/table-walk.h"
 
-#define ENTRY_TYPE_SHIFT 60
-#define TABLE_TYPE       1u
-#define TABLE_INDEX_MASK UINT64_C(0xffffffff)
-#define GRAIN_LOW_MASK   UINT64_C(0x0fff000000000000)
-#define GRAIN_LOW_SHIFT  48
-#define GRAIN_HIGH_MASK  UINT64_C(0x0000ffffffffffff)
-#define GRAIN_HIGH_SHIFT 12
-
-enum grain_type { GRAIN_ABSENT, GRAIN_UNMAPPED, GRAIN_ZERO, GRAIN_DATA };
-
-struct sesparse_extent {
-    struct vd_extent base;
-    struct vd_table_walk walk;
-    struct vd_sesparse_area tables;
-    struct vd_sesparse_area grains;
-    uint64_t table_sectors;
-};
-
-/* Byte offset of item `index` of `item_sectors` each in `area`, when the area has such an item and
- * its first `used` bytes are in the file. */
-static bool area_item(const struct vd_sesparse_area *area, uint64_t index, uint64_t item_sectors,
+bool vd_sesparse_item(const struct vd_sesparse_area *area, uint64_t index, uint64_t item_sectors,
                       uint64_t used, uint64_t file_bytes, uint64_t *ret_offset)
 {
     if (index >= vd_div_up(area->size_sectors, item_sectors))
@@ -55,15 +33,16 @@ static bool area_item(const struct vd_sesparse_area *area, uint64_t index, uint6
 static int sesparse_table(const struct vd_extent *extent, uint64_t table, uint64_t entry,
                           uint64_t *ret_offset_bytes, struct vd_error *err)
 {
-    const struct sesparse_extent *se = (const struct sesparse_extent *)extent;
+    const struct vd_sesparse *se = (const struct vd_sesparse *)extent;
     if (entry == 0) {
         *ret_offset_bytes = 0;
         return 0;
     }
     uint64_t used = vd_table_used_bytes(&se->walk, extent, table);
-    bool typed = (entry & ~TABLE_INDEX_MASK) == (uint64_t)TABLE_TYPE << ENTRY_TYPE_SHIFT;
-    if (typed && area_item(&se->tables, entry & TABLE_INDEX_MASK, se->table_sectors, used,
-                           extent->file_bytes, ret_offset_bytes))
+    bool typed = (entry & ~VD_SESPARSE_TABLE_INDEX_MASK) == (uint64_t)VD_SESPARSE_TABLE_TYPE
+                                                                << VD_SESPARSE_ENTRY_TYPE_SHIFT;
+    if (typed && vd_sesparse_item(&se->tables, entry & VD_SESPARSE_TABLE_INDEX_MASK,
+                                  se->table_sectors, used, extent->file_bytes, ret_offset_bytes))
         return 0;
     return vd_error_set(
         err, VD_E_GDE,
@@ -77,7 +56,7 @@ static int sesparse_table(const struct vd_extent *extent, uint64_t table, uint64
 static int grain_error(const struct vd_extent *extent, uint64_t grain, uint64_t entry,
                        struct vd_error *err)
 {
-    const struct sesparse_extent *se = (const struct sesparse_extent *)extent;
+    const struct vd_sesparse *se = (const struct vd_sesparse *)extent;
     return vd_error_set(err, VD_E_GTE,
                         "'%s': entry %" PRIu64 " of grain table %" PRIu64 " is 0x%016" PRIx64
                         ", expected 0, type 1, 2 or 3, and a slot among the %" PRIu64
@@ -91,12 +70,13 @@ static int grain_error(const struct vd_extent *extent, uint64_t grain, uint64_t 
 static int grain_slot(const struct vd_extent *extent, uint64_t grain, uint64_t entry,
                       struct vd_grain_place *ret, struct vd_error *err)
 {
-    const struct sesparse_extent *se = (const struct sesparse_extent *)extent;
-    uint64_t slot = (entry & GRAIN_LOW_MASK) >> GRAIN_LOW_SHIFT | (entry & GRAIN_HIGH_MASK)
-                                                                      << GRAIN_HIGH_SHIFT;
+    const struct vd_sesparse *se = (const struct vd_sesparse *)extent;
+    uint64_t slot = (entry & VD_SESPARSE_GRAIN_LOW_MASK) >> VD_SESPARSE_GRAIN_LOW_SHIFT |
+                    (entry & VD_SESPARSE_GRAIN_HIGH_MASK) << VD_SESPARSE_GRAIN_HIGH_SHIFT;
     uint64_t used = vd_grain_used_bytes(extent, grain);
     uint64_t offset = 0;
-    if (!area_item(&se->grains, slot, extent->grain_sectors, used, extent->file_bytes, &offset))
+    if (!vd_sesparse_item(&se->grains, slot, extent->grain_sectors, used, extent->file_bytes,
+                          &offset))
         return grain_error(extent, grain, entry, err);
     *ret = (struct vd_grain_place){.kind = VD_LOOKUP_DATA, .offset_bytes = offset};
     return 0;
@@ -105,17 +85,17 @@ static int grain_slot(const struct vd_extent *extent, uint64_t grain, uint64_t e
 static int sesparse_grain(const struct vd_extent *extent, uint64_t grain, uint64_t entry,
                           struct vd_grain_place *ret, struct vd_error *err)
 {
-    switch (entry >> ENTRY_TYPE_SHIFT) {
-    case GRAIN_ABSENT:
+    switch (entry >> VD_SESPARSE_ENTRY_TYPE_SHIFT) {
+    case VD_SESPARSE_GRAIN_ABSENT:
         if (entry != 0)
             return grain_error(extent, grain, entry, err);
         *ret = (struct vd_grain_place){.kind = VD_LOOKUP_ABSENT};
         return 0;
-    case GRAIN_UNMAPPED:
-    case GRAIN_ZERO:
+    case VD_SESPARSE_GRAIN_UNMAPPED:
+    case VD_SESPARSE_GRAIN_ZERO:
         *ret = (struct vd_grain_place){.kind = VD_LOOKUP_ZERO};
         return 0;
-    case GRAIN_DATA:
+    case VD_SESPARSE_GRAIN_DATA:
         return grain_slot(extent, grain, entry, ret, err);
     default:
         return grain_error(extent, grain, entry, err);
@@ -125,18 +105,26 @@ static int sesparse_grain(const struct vd_extent *extent, uint64_t grain, uint64
 static int sesparse_lookup(struct vd_extent *self, uint64_t sector, uint64_t max_sectors,
                            struct vd_lookup *ret, struct vd_error *err)
 {
-    const struct sesparse_extent *se = (const struct sesparse_extent *)self;
+    const struct vd_sesparse *se = (const struct vd_sesparse *)self;
     return vd_table_walk_lookup(&se->walk, self, sector, max_sectors, ret, err);
 }
 
 static void sesparse_free(struct vd_extent *self)
 {
-    free(self);
+    struct vd_sesparse *se = (struct vd_sesparse *)self;
+    vd_extent_writer_done(&se->writer);
+    free(se);
 }
 
 static const struct vd_extent_ops sesparse_ops = {
     .name = "sesparse",
     .lookup = sesparse_lookup,
+    .begin_write = vd_sesparse_begin_write,
+    .allocate = vd_sesparse_allocate,
+    .publish = vd_sesparse_publish,
+    .zero = vd_sesparse_zero,
+    .unmap = vd_sesparse_unmap,
+    .flush = vd_sesparse_flush,
     .free = sesparse_free,
 };
 
@@ -206,7 +194,7 @@ static void facts_fill(const struct vd_sesparse_header *header, struct vd_extent
     };
 }
 
-static void sesparse_fill(struct sesparse_extent *se, const struct vd_extent_params *params,
+static void sesparse_fill(struct vd_sesparse *se, const struct vd_extent_params *params,
                           uint64_t file_bytes, const struct vd_sesparse_header *header)
 {
     uint64_t directory = header->areas[VD_SESPARSE_DIRECTORY].offset_sectors;
@@ -219,6 +207,7 @@ static void sesparse_fill(struct sesparse_extent *se, const struct vd_extent_par
     };
     se->tables = header->areas[VD_SESPARSE_TABLES];
     se->grains = header->areas[VD_SESPARSE_GRAINS];
+    se->volatile_bytes = vd_sectors_to_bytes(header->areas[VD_SESPARSE_VOLATILE].offset_sectors);
     se->table_sectors = header->table_sectors;
     se->base = (struct vd_extent){
         .ops = &sesparse_ops,
@@ -247,10 +236,16 @@ int vd_extent_sesparse_open(const struct vd_extent_params *params, struct vd_ext
     r = header_check_against(&header, path, params->line->sectors, file_bytes, err);
     if (r < 0)
         return r;
-    struct sesparse_extent *se = calloc(1, sizeof *se);
+    if (params->writable) {
+        r = vd_sesparse_check_write(params->block, &header, err);
+        if (r < 0)
+            return r;
+    }
+    struct vd_sesparse *se = calloc(1, sizeof *se);
     if (!se)
         return vd_error_set(err, VD_E_NO_MEMORY, "out of memory opening '%s'", path);
     sesparse_fill(se, params, file_bytes, &header);
+    vd_extent_writer_init(&se->writer, 0);
     *ret = &se->base;
     return 0;
 }

@@ -25,78 +25,45 @@
 
 #include "base/bytes.h"
 #include "base/units.h"
-#include "vmdk/extent.h"
-#include "vmdk/file-holes.h"
-#include "vmdk/kdmv-header.h"
+#include "vmdk/extent-sparse-int.h"
 #include "vmdk/stream-footer.h"
 #include "vmdk/stream-marker.h"
 
-#define ENTRY_BYTES 4u
-#define GTE_ABSENT  0u
-#define GTE_ZERO    1u
-
-struct sparse {
-    struct vd_extent extent;
-    struct vd_kdmv_header header; /* the footer where there is one */
-    const struct vd_log *log;
-    uint64_t gd_bytes;  /* offset of the directory */
-    uint64_t rgd_bytes; /* of the redundant one; 0 = none to fall back to */
-    struct vd_file_holes holes;
-    atomic_flag fallback_told;
-};
-
 /* One lookup's walk. */
 struct walk {
-    struct sparse *sparse;
+    struct vd_sparse *sparse;
     struct vd_table_cursor directory;
     struct vd_table_cursor table;
 };
 
-static const char *path_of(const struct sparse *s)
-{
-    return vd_block_path(s->extent.block);
-}
-
-static uint64_t file_sectors(const struct sparse *s)
-{
-    return s->extent.file_bytes / VD_SECTOR_BYTES;
-}
-
 /* --- tables --- */
 
-static bool table_inside(const struct sparse *s, uint32_t gde)
-{
-    uint64_t length = (uint64_t)s->header.table_entries * ENTRY_BYTES;
-    return gde != 0 &&
-           vd_range_inside((uint64_t)gde * VD_SECTOR_BYTES, length, s->extent.file_bytes);
-}
-
 /* The redundant entry for one that is no good. */
-static int fallback_entry(struct sparse *s, uint64_t table, uint32_t gde, uint32_t *ret,
+static int fallback_entry(struct vd_sparse *s, uint64_t table, uint32_t gde, uint32_t *ret,
                           struct vd_error *err)
 {
     uint32_t redundant = 0;
     int r;
 
     if (s->rgd_bytes != 0) {
-        r = vd_table_cache_u32(s->extent.cache, s->extent.block, s->rgd_bytes + table * ENTRY_BYTES,
-                               &redundant, err);
+        r = vd_table_cache_u32(s->extent.cache, s->extent.block,
+                               s->rgd_bytes + table * VD_GTE_BYTES, &redundant, err);
         if (r < 0)
             return r;
     }
-    if (!table_inside(s, redundant))
+    if (!vd_sparse_table_inside(s, redundant))
         return vd_error_set(err, VD_E_GDE,
                             "cannot read grain table %" PRIu64
                             " of '%s': its entry in the grain directory (byte %" PRIu64
                             ") is sector %" PRIu32 ", expected 0 or a table inside the file of "
                             "%" PRIu64 " sectors",
-                            table, path_of(s), s->gd_bytes + table * ENTRY_BYTES, gde,
-                            file_sectors(s));
+                            table, vd_sparse_path(s), s->gd_bytes + table * VD_GTE_BYTES, gde,
+                            vd_sparse_file_sectors(s));
     if (!atomic_flag_test_and_set(&s->fallback_told))
         vd_log(s->log, VD_LOG_WARNING,
                "'%s': entry %" PRIu64 " of the grain directory is sector %" PRIu32
                ", outside the file; the redundant directory is used for it and for others like it",
-               path_of(s), table, gde);
+               vd_sparse_path(s), table, gde);
     *ret = redundant;
     return 0;
 }
@@ -105,7 +72,7 @@ static int fallback_entry(struct sparse *s, uint64_t table, uint32_t gde, uint32
  * because no grain lies in sector 4 of a stream and 1 is never written there. */
 static int skip_marker(struct walk *walk, uint32_t *gde, struct vd_error *err)
 {
-    struct sparse *s = walk->sparse;
+    struct vd_sparse *s = walk->sparse;
     struct vd_stream_marker marker;
     const uint8_t *bytes;
     size_t available;
@@ -115,8 +82,9 @@ static int skip_marker(struct walk *walk, uint32_t *gde, struct vd_error *err)
     if (r < 0)
         return r;
     marker = vd_stream_marker_decode(bytes);
-    if (marker.value == s->header.table_entries * ENTRY_BYTES / VD_SECTOR_BYTES &&
-        marker.size_bytes == 0 && marker.type == VD_MARKER_GT && table_inside(s, *gde + 1))
+    if (marker.value == s->header.table_entries * VD_GTE_BYTES / VD_SECTOR_BYTES &&
+        marker.size_bytes == 0 && marker.type == VD_MARKER_GT &&
+        vd_sparse_table_inside(s, *gde + 1))
         *gde += 1;
     return 0;
 }
@@ -124,17 +92,18 @@ static int skip_marker(struct walk *walk, uint32_t *gde, struct vd_error *err)
 /* Where `table` begins in the file; 0: it has none. */
 static int table_place(struct walk *walk, uint64_t table, uint64_t *ret_bytes, struct vd_error *err)
 {
-    struct sparse *s = walk->sparse;
+    struct vd_sparse *s = walk->sparse;
     const uint8_t *bytes;
     size_t available;
     uint32_t gde;
-    int r = vd_table_cursor_at(&walk->directory, s->gd_bytes + table * ENTRY_BYTES, &bytes,
+    int r = vd_table_cursor_at(&walk->directory, s->gd_bytes + table * VD_GTE_BYTES, &bytes,
                                &available, err);
 
     if (r < 0)
         return r;
     gde = vd_le32_decode(bytes);
-    if (gde != 0 && !table_inside(s, gde) && (r = fallback_entry(s, table, gde, &gde, err)) < 0)
+    if (gde != 0 && !vd_sparse_table_inside(s, gde) &&
+        (r = fallback_entry(s, table, gde, &gde, err)) < 0)
         return r;
     if (gde != 0 && (s->header.flags & VD_KDMV_MARKERS) && (r = skip_marker(walk, &gde, err)) < 0)
         return r;
@@ -147,9 +116,9 @@ static size_t leading_absent(const uint8_t *bytes, size_t count)
 {
     size_t n = 0;
 
-    if (vd_bytes_all_zero(bytes, count * ENTRY_BYTES))
+    if (vd_bytes_all_zero(bytes, count * VD_GTE_BYTES))
         return count;
-    while (vd_le32_decode(bytes + n * ENTRY_BYTES) == GTE_ABSENT)
+    while (vd_le32_decode(bytes + n * VD_GTE_BYTES) == VD_GTE_ABSENT)
         n++;
     return n;
 }
@@ -163,7 +132,7 @@ static size_t leading_run(const uint8_t *bytes, size_t count, uint64_t step)
     do {
         n++;
         expected += step;
-    } while (n < count && vd_le32_decode(bytes + n * ENTRY_BYTES) == expected);
+    } while (n < count && vd_le32_decode(bytes + n * VD_GTE_BYTES) == expected);
     return n;
 }
 
@@ -174,17 +143,17 @@ static size_t leading_run(const uint8_t *bytes, size_t count, uint64_t step)
 static int absent_tables(struct walk *walk, uint64_t table, uint64_t max_sectors,
                          uint64_t *ret_sectors, struct vd_error *err)
 {
-    struct sparse *s = walk->sparse;
+    struct vd_sparse *s = walk->sparse;
     uint64_t span = vd_kdmv_table_span_sectors(&s->header);
     uint64_t wanted = vd_div_up(max_sectors, span);
     const uint8_t *bytes;
     size_t available;
-    int r = vd_table_cursor_at(&walk->directory, s->gd_bytes + table * ENTRY_BYTES, &bytes,
+    int r = vd_table_cursor_at(&walk->directory, s->gd_bytes + table * VD_GTE_BYTES, &bytes,
                                &available, err);
 
     if (r < 0)
         return r;
-    wanted = VD_MIN(wanted, available / ENTRY_BYTES);
+    wanted = VD_MIN(wanted, available / VD_GTE_BYTES);
     *ret_sectors = leading_absent(bytes, (size_t)wanted) * span;
     return 0;
 }
@@ -196,13 +165,8 @@ static void absent_span(uint64_t length_sectors, struct vd_lookup *ret)
                               .stored_sectors = length_sectors};
 }
 
-/* Where grains begin at the earliest. */
-static uint64_t first_grain_sector(const struct sparse *s)
-{
-    return s->extent.facts.compressed ? 1 : s->header.overhead_sectors;
-}
-
-static int refuse_grain(const struct sparse *s, uint64_t sector, uint32_t gte, struct vd_error *err)
+static int refuse_grain(const struct vd_sparse *s, uint64_t sector, uint32_t gte,
+                        struct vd_error *err)
 {
     uint64_t grain = sector / s->header.grain_sectors;
 
@@ -211,21 +175,21 @@ static int refuse_grain(const struct sparse *s, uint64_t sector, uint32_t gte, s
                         " of grain table %" PRIu64 " points at sector %" PRIu32
                         " for a grain, expected it behind the metadata, from sector %" PRIu64
                         " on, and inside the file of %" PRIu64 " sectors",
-                        sector, path_of(s), grain % s->header.table_entries,
-                        grain / s->header.table_entries, gte, first_grain_sector(s),
-                        file_sectors(s));
+                        sector, vd_sparse_path(s), grain % s->header.table_entries,
+                        grain / s->header.table_entries, gte, vd_sparse_first_grain(s),
+                        vd_sparse_file_sectors(s));
 }
 
 /* A grain cut off by the end of the file is good as far as it goes; past the capacity that the
  * header states there is nothing to miss. */
-static int data_span(const struct sparse *s, uint64_t sector, uint64_t length, uint32_t gte,
+static int data_span(const struct vd_sparse *s, uint64_t sector, uint64_t length, uint32_t gte,
                      struct vd_lookup *ret, struct vd_error *err)
 {
     uint64_t place = gte + sector % s->header.grain_sectors;
-    uint64_t in_file = file_sectors(s) > place ? file_sectors(s) - place : 0;
+    uint64_t in_file = vd_sparse_file_sectors(s) > place ? vd_sparse_file_sectors(s) - place : 0;
     uint64_t stored = VD_MIN(length, in_file);
 
-    if (gte < first_grain_sector(s))
+    if (gte < vd_sparse_first_grain(s))
         return refuse_grain(s, sector, gte, err);
     if (stored < length && sector + stored < s->header.capacity_sectors) {
         if (stored == 0)
@@ -239,7 +203,7 @@ static int data_span(const struct sparse *s, uint64_t sector, uint64_t length, u
     return 0;
 }
 
-static int compressed_span(const struct sparse *s, uint64_t sector, uint64_t max_sectors,
+static int compressed_span(const struct vd_sparse *s, uint64_t sector, uint64_t max_sectors,
                            uint32_t gte, struct vd_lookup *ret, struct vd_error *err)
 {
     uint64_t within = sector % s->header.grain_sectors;
@@ -256,7 +220,7 @@ static int compressed_span(const struct sparse *s, uint64_t sector, uint64_t max
 }
 
 /* Reads `entries` at hand, the first of which is that of the grain of `sector`. */
-static int entries_span(const struct sparse *s, const uint8_t *entries, size_t count,
+static int entries_span(const struct vd_sparse *s, const uint8_t *entries, size_t count,
                         uint64_t sector, uint64_t max_sectors, struct vd_lookup *ret,
                         struct vd_error *err)
 {
@@ -264,17 +228,18 @@ static int entries_span(const struct sparse *s, const uint8_t *entries, size_t c
     uint32_t gte = vd_le32_decode(entries);
     uint64_t length;
 
-    if (gte != GTE_ABSENT && gte != GTE_ZERO && s->extent.facts.compressed)
+    if (gte != VD_GTE_ABSENT && gte != VD_GTE_ZERO && s->extent.facts.compressed)
         return compressed_span(s, sector, max_sectors, gte, ret, err);
-    if (gte == GTE_ABSENT)
+    if (gte == VD_GTE_ABSENT)
         length = leading_absent(entries, count) * grain_sectors;
     else
-        length = leading_run(entries, count, gte == GTE_ZERO ? 0 : grain_sectors) * grain_sectors;
+        length =
+            leading_run(entries, count, gte == VD_GTE_ZERO ? 0 : grain_sectors) * grain_sectors;
     length = VD_MIN(length - sector % grain_sectors, max_sectors);
-    if (gte != GTE_ABSENT && gte != GTE_ZERO)
+    if (gte != VD_GTE_ABSENT && gte != VD_GTE_ZERO)
         return data_span(s, sector, length, gte, ret, err);
     absent_span(length, ret);
-    if (gte == GTE_ZERO)
+    if (gte == VD_GTE_ZERO)
         ret->kind = VD_LOOKUP_ZERO;
     return 0;
 }
@@ -282,19 +247,19 @@ static int entries_span(const struct sparse *s, const uint8_t *entries, size_t c
 static int table_span(struct walk *walk, uint64_t place_bytes, uint64_t sector,
                       uint64_t max_sectors, struct vd_lookup *ret, struct vd_error *err)
 {
-    struct sparse *s = walk->sparse;
+    struct vd_sparse *s = walk->sparse;
     uint64_t grain_sectors = s->header.grain_sectors;
     uint32_t index = (uint32_t)(sector / grain_sectors % s->header.table_entries);
     uint64_t wanted = vd_div_up(sector % grain_sectors + max_sectors, grain_sectors);
     const uint8_t *bytes;
     size_t available;
-    int r = vd_table_cursor_at(&walk->table, place_bytes + (uint64_t)index * ENTRY_BYTES, &bytes,
+    int r = vd_table_cursor_at(&walk->table, place_bytes + (uint64_t)index * VD_GTE_BYTES, &bytes,
                                &available, err);
 
     if (r < 0)
         return r;
     wanted = VD_MIN(wanted, s->header.table_entries - index);
-    wanted = VD_MIN(wanted, available / ENTRY_BYTES);
+    wanted = VD_MIN(wanted, available / VD_GTE_BYTES);
     return entries_span(s, bytes, (size_t)wanted, sector, max_sectors, ret, err);
 }
 
@@ -302,10 +267,10 @@ static int table_span(struct walk *walk, uint64_t place_bytes, uint64_t sector,
 static int span_at(struct walk *walk, uint64_t sector, uint64_t max_sectors, struct vd_lookup *ret,
                    struct vd_error *err)
 {
-    struct sparse *s = walk->sparse;
+    struct vd_sparse *s = walk->sparse;
     uint64_t span = vd_kdmv_table_span_sectors(&s->header);
     uint64_t within = sector % span;
-    uint64_t table_bytes = (uint64_t)s->header.table_entries * ENTRY_BYTES;
+    uint64_t table_bytes = (uint64_t)s->header.table_entries * VD_GTE_BYTES;
     uint64_t place_bytes, length;
     int r = table_place(walk, sector / span, &place_bytes, err);
 
@@ -318,7 +283,7 @@ static int span_at(struct walk *walk, uint64_t sector, uint64_t max_sectors, str
         return 0;
     }
     /* Asking costs a call of the file system: only where a whole table may be saved. */
-    if (within == 0 && max_sectors >= span &&
+    if (within == 0 && max_sectors >= span && !s->changed &&
         vd_file_holes_cover(&s->holes, place_bytes, table_bytes)) {
         absent_span(span, ret);
         return 0;
@@ -352,7 +317,7 @@ static void extend(struct walk *walk, uint64_t sector, uint64_t max_sectors, str
 static int sparse_lookup(struct vd_extent *self, uint64_t sector, uint64_t max_sectors,
                          struct vd_lookup *ret, struct vd_error *err)
 {
-    struct sparse *s = (struct sparse *)self;
+    struct vd_sparse *s = (struct vd_sparse *)self;
     struct walk walk = {.sparse = s};
     struct vd_lookup run;
     int r;
@@ -371,8 +336,9 @@ static int sparse_lookup(struct vd_extent *self, uint64_t sector, uint64_t max_s
 
 static void sparse_free(struct vd_extent *self)
 {
-    struct sparse *s = (struct sparse *)self;
+    struct vd_sparse *s = (struct vd_sparse *)self;
 
+    vd_extent_writer_done(&s->writer);
     vd_file_holes_done(&s->holes);
     free(s);
 }
@@ -380,15 +346,22 @@ static void sparse_free(struct vd_extent *self)
 static const struct vd_extent_ops sparse_ops = {
     .name = "sparse",
     .lookup = sparse_lookup,
+    .begin_write = vd_sparse_begin_write,
+    .allocate = vd_sparse_allocate,
+    .publish = vd_sparse_publish,
+    .zero = vd_sparse_zero,
+    .unmap = vd_sparse_unmap,
+    .flush = vd_sparse_flush,
+    .finish = vd_sparse_finish,
     .free = sparse_free,
 };
 
 /* --- opening --- */
 
 /* Byte offset of a directory that lies inside the file; 0 when it does not. */
-static uint64_t usable_directory(const struct sparse *s, uint64_t offset_sectors)
+static uint64_t usable_directory(const struct vd_sparse *s, uint64_t offset_sectors)
 {
-    uint64_t length = vd_kdmv_num_tables(&s->header) * ENTRY_BYTES;
+    uint64_t length = vd_kdmv_num_tables(&s->header) * VD_GTE_BYTES;
     uint64_t offset_bytes;
 
     if (!vd_sectors_to_bytes_checked(offset_sectors, &offset_bytes) ||
@@ -397,7 +370,7 @@ static uint64_t usable_directory(const struct sparse *s, uint64_t offset_sectors
     return offset_bytes;
 }
 
-static int place_directories(struct sparse *s, struct vd_error *err)
+static int place_directories(struct vd_sparse *s, struct vd_error *err)
 {
     const struct vd_kdmv_header *header = &s->header;
 
@@ -407,40 +380,41 @@ static int place_directories(struct sparse *s, struct vd_error *err)
     if (s->gd_bytes != 0)
         return 0;
     if (s->rgd_bytes == 0)
-        return vd_error_set(
-            err, VD_E_KDMV_OFFSET,
-            "cannot open '%s': its grain directory of %" PRIu64
-            " entries is said to be at sector %" PRIu64
-            " (byte 56 of the sparse header), expected inside the file of %" PRIu64 " sectors",
-            path_of(s), vd_kdmv_num_tables(header), header->gd_offset_sectors, file_sectors(s));
+        return vd_error_set(err, VD_E_KDMV_OFFSET,
+                            "cannot open '%s': its grain directory of %" PRIu64
+                            " entries is said to be at sector %" PRIu64
+                            " (byte 56 of the sparse header), expected inside the file of %" PRIu64
+                            " sectors",
+                            vd_sparse_path(s), vd_kdmv_num_tables(header),
+                            header->gd_offset_sectors, vd_sparse_file_sectors(s));
     vd_log(s->log, VD_LOG_WARNING,
            "'%s': the grain directory at sector %" PRIu64
            " is outside the file; the redundant one at sector %" PRIu64 " is used",
-           path_of(s), header->gd_offset_sectors, header->rgd_offset_sectors);
+           vd_sparse_path(s), header->gd_offset_sectors, header->rgd_offset_sectors);
     s->gd_bytes = s->rgd_bytes;
     s->rgd_bytes = 0;
     return 0;
 }
 
-static int check_line(const struct sparse *s, const struct vd_extent_line *line,
+static int check_line(const struct vd_sparse *s, const struct vd_extent_line *line,
                       struct vd_error *err)
 {
     if (line->has_offset && line->offset_sectors != 0)
         return vd_error_set(err, VD_E_DESC_EXTENT,
                             "cannot open '%s': the descriptor's extent line gives a sparse extent "
                             "offset %" PRIu64 ", expected none",
-                            path_of(s), line->offset_sectors);
+                            vd_sparse_path(s), line->offset_sectors);
     if (line->sectors > vd_kdmv_mapped_sectors(&s->header))
         return vd_error_set(err, VD_E_KDMV_CAPACITY,
                             "cannot open '%s': its sparse header (byte 12) has a capacity of "
                             "%" PRIu64 " sectors, expected %" PRIu64
                             " as in the descriptor's extent line",
-                            path_of(s), s->header.capacity_sectors, line->sectors);
+                            vd_sparse_path(s), s->header.capacity_sectors, line->sectors);
     return 0;
 }
 
 /* What is odd but readable. */
-static void tell_oddities(const struct sparse *s, const struct vd_extent_line *line)
+static void tell_oddities(const struct vd_sparse *s, const struct vd_extent_line *line)
 {
     const struct vd_kdmv_header *header = &s->header;
 
@@ -449,16 +423,16 @@ static void tell_oddities(const struct sparse *s, const struct vd_extent_line *l
         vd_log(s->log, VD_LOG_WARNING,
                "'%s': the sparse header has a capacity of %" PRIu64
                " sectors, the descriptor's extent line %" PRIu64,
-               path_of(s), header->capacity_sectors, line->sectors);
-    if (header->overhead_sectors > file_sectors(s))
+               vd_sparse_path(s), header->capacity_sectors, line->sectors);
+    if (header->overhead_sectors > vd_sparse_file_sectors(s))
         vd_log(s->log, VD_LOG_WARNING,
                "'%s': the file ends at sector %" PRIu64 ", before its first grain at %" PRIu64,
-               path_of(s), file_sectors(s), header->overhead_sectors);
+               vd_sparse_path(s), vd_sparse_file_sectors(s), header->overhead_sectors);
     if (header->unclean_shutdown)
-        vd_log(s->log, VD_LOG_INFO, "'%s': the disk was not closed cleanly", path_of(s));
+        vd_log(s->log, VD_LOG_INFO, "'%s': the disk was not closed cleanly", vd_sparse_path(s));
 }
 
-static void fill_facts(struct sparse *s)
+static void fill_facts(struct vd_sparse *s)
 {
     const struct vd_kdmv_header *header = &s->header;
 
@@ -482,14 +456,16 @@ static void fill_facts(struct sparse *s)
     };
 }
 
-static int read_headers(struct sparse *s, struct vd_error *err)
+static int read_headers(struct vd_sparse *s, struct vd_error *err)
 {
     struct vd_kdmv_header footer;
+    uint64_t file_bytes;
     int r;
 
-    if ((r = vd_block_size(s->extent.block, &s->extent.file_bytes, err)) < 0 ||
+    if ((r = vd_block_size(s->extent.block, &file_bytes, err)) < 0 ||
         (r = vd_kdmv_header_read(s->extent.block, &s->header, err)) < 0)
         return r;
+    s->extent.file_bytes = file_bytes;
     if (s->header.gd_offset_sectors != VD_KDMV_GD_IN_FOOTER)
         return 0;
     if ((r = vd_stream_footer_find(s->extent.block, &s->header, &footer, err)) < 0)
@@ -498,7 +474,7 @@ static int read_headers(struct sparse *s, struct vd_error *err)
     return 0;
 }
 
-static void sparse_cleanup(struct sparse **s)
+static void sparse_cleanup(struct vd_sparse **s)
 {
     if (*s)
         sparse_free(&(*s)->extent);
@@ -507,7 +483,7 @@ static void sparse_cleanup(struct sparse **s)
 int vd_extent_sparse_open(const struct vd_extent_params *params, struct vd_extent **ret,
                           struct vd_error *err)
 {
-    struct sparse VD_CLEANUP(sparse_cleanup) *s = calloc(1, sizeof *s);
+    struct vd_sparse VD_CLEANUP(sparse_cleanup) *s = calloc(1, sizeof *s);
     int r;
 
     if (!s)
@@ -518,6 +494,7 @@ int vd_extent_sparse_open(const struct vd_extent_params *params, struct vd_exten
     s->extent.cache = params->cache;
     s->extent.capacity_sectors = params->line->sectors;
     s->log = params->log;
+    vd_extent_writer_init(&s->writer, 0);
     vd_file_holes_init(&s->holes, params->block);
     atomic_flag_clear(&s->fallback_told);
     if ((r = read_headers(s, err)) < 0 || (r = check_line(s, params->line, err)) < 0 ||
@@ -525,6 +502,8 @@ int vd_extent_sparse_open(const struct vd_extent_params *params, struct vd_exten
         return r;
     fill_facts(s);
     tell_oddities(s, params->line);
+    if (params->writable && (r = vd_sparse_prepare_write(s, err)) < 0)
+        return r;
     *ret = &VD_TAKE_PTR(s)->extent;
     return 0;
 }

@@ -2,6 +2,7 @@
 #include "vmdk/extent.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 
 #include "base/units.h"
 
@@ -43,6 +44,72 @@ int vd_extent_lookup(struct vd_extent *extent, uint64_t sector, uint64_t max_sec
         assert_grain_inside(extent, sector, &answer);
     *ret = answer;
     return 0;
+}
+
+bool vd_extent_is_writable(const struct vd_extent *extent)
+{
+    return extent->ops->flush != NULL && (extent->block->capabilities & VD_BLOCK_WRITABLE) != 0;
+}
+
+int vd_extent_begin_write(struct vd_extent *extent, struct vd_error *err)
+{
+    assert(vd_extent_is_writable(extent));
+    return extent->ops->begin_write ? extent->ops->begin_write(extent, err) : 0;
+}
+
+static void assert_grain(const struct vd_extent *extent, uint64_t grain)
+{
+    assert(vd_extent_is_writable(extent));
+    assert(extent->grain_sectors > 0);
+    assert(grain < vd_div_up(extent->capacity_sectors, extent->grain_sectors));
+}
+
+int vd_extent_allocate(struct vd_extent *extent, uint64_t grain, uint64_t *ret,
+                       struct vd_error *err)
+{
+    assert_grain(extent, grain);
+    return extent->ops->allocate(extent, grain, ret, err);
+}
+
+int vd_extent_publish(struct vd_extent *extent, uint64_t grain, uint64_t offset_bytes,
+                      struct vd_error *err)
+{
+    assert_grain(extent, grain);
+    assert(offset_bytes > 0 && offset_bytes % VD_SECTOR_BYTES == 0);
+    vd_extent_grew(extent, offset_bytes + vd_sectors_to_bytes(extent->grain_sectors));
+    return extent->ops->publish(extent, grain, offset_bytes, err);
+}
+
+int vd_extent_zero(struct vd_extent *extent, uint64_t grain, struct vd_error *err)
+{
+    assert_grain(extent, grain);
+    return extent->ops->zero(extent, grain, err);
+}
+
+int vd_extent_unmap(struct vd_extent *extent, uint64_t grain, struct vd_error *err)
+{
+    assert_grain(extent, grain);
+    return extent->ops->unmap(extent, grain, err);
+}
+
+int vd_extent_flush(struct vd_extent *extent, struct vd_error *err)
+{
+    assert(vd_extent_is_writable(extent));
+    return extent->ops->flush(extent, err);
+}
+
+int vd_extent_finish(struct vd_extent *extent, struct vd_error *err)
+{
+    assert(vd_extent_is_writable(extent));
+    return extent->ops->finish ? extent->ops->finish(extent, err) : 0;
+}
+
+void vd_extent_grew(struct vd_extent *extent, uint64_t end_bytes)
+{
+    uint64_t known = extent->file_bytes;
+    while (known < end_bytes &&
+           !atomic_compare_exchange_weak(&extent->file_bytes, &known, end_bytes)) {
+    }
 }
 
 void vd_extent_free(struct vd_extent *extent)

@@ -4,7 +4,7 @@
  * translates, it never moves data: lookup() says where sectors are, the mover (mover.h) fetches
  * them.
  *
- * Threads: lookup from any thread at once.
+ * Threads: lookup from any thread at once, while others write. The writing verbs as told below.
  */
 #ifndef VD_VMDK_EXTENT_H
 #define VD_VMDK_EXTENT_H
@@ -90,13 +90,13 @@ struct vd_extent_facts {
     bool unclean_shutdown;
 };
 
-/* Embedded first in every implementation. Fixed at open. */
+/* Embedded first in every implementation. Fixed at open, but for file_bytes. */
 struct vd_extent {
     const struct vd_extent_ops *ops;
     struct vd_block *block;       /* NULL for ZERO; owned by the link */
     struct vd_table_cache *cache; /* the chain's */
     uint64_t capacity_sectors;    /* the extent line's */
-    uint64_t file_bytes;          /* size of block at open */
+    _Atomic uint64_t file_bytes;  /* size of block; grows with what is published */
     uint64_t grain_sectors;       /* 0 for raw */
     enum vd_record_form record_form;
     struct vd_extent_facts facts;
@@ -110,6 +110,7 @@ struct vd_extent_params {
     const struct vd_extent_line *line;
     bool fill_short; /* VD_VMDK_FILL_SHORT */
     bool embedded;   /* the descriptor sits in this very file */
+    bool writable;   /* will be written: refuse what is safe to read but not to change */
 };
 
 /* One opener per format; each validates everything it will later rely on. */
@@ -127,6 +128,20 @@ VD_MUST_CHECK int vd_extent_sesparse_open(const struct vd_extent_params *params,
 /* Dispatcher: asserts the request is legal and the answer too. */
 VD_MUST_CHECK int vd_extent_lookup(struct vd_extent *extent, uint64_t sector, uint64_t max_sectors,
                                    struct vd_lookup *ret, struct vd_error *err);
+/* Can sectors of it be changed at all? False for ZERO and whatever was opened for reading. */
+bool vd_extent_is_writable(const struct vd_extent *extent);
+/* The writing verbs, checked. Those that a raw extent does not need do nothing for it. */
+VD_MUST_CHECK int vd_extent_begin_write(struct vd_extent *extent, struct vd_error *err);
+VD_MUST_CHECK int vd_extent_allocate(struct vd_extent *extent, uint64_t grain, uint64_t *ret,
+                                     struct vd_error *err);
+VD_MUST_CHECK int vd_extent_publish(struct vd_extent *extent, uint64_t grain, uint64_t offset_bytes,
+                                    struct vd_error *err);
+VD_MUST_CHECK int vd_extent_zero(struct vd_extent *extent, uint64_t grain, struct vd_error *err);
+VD_MUST_CHECK int vd_extent_unmap(struct vd_extent *extent, uint64_t grain, struct vd_error *err);
+VD_MUST_CHECK int vd_extent_flush(struct vd_extent *extent, struct vd_error *err);
+VD_MUST_CHECK int vd_extent_finish(struct vd_extent *extent, struct vd_error *err);
+/* Its file reaches to `end_bytes` now, if it did not before. */
+void vd_extent_grew(struct vd_extent *extent, uint64_t end_bytes);
 void vd_extent_free(struct vd_extent *extent); /* NULL allowed; leaves the block open */
 
 #endif

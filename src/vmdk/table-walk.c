@@ -116,17 +116,40 @@ static int take_table(struct walk_run *run, uint64_t offset, uint64_t count, uin
     return 0;
 }
 
-static int directory_entry(const struct walk_run *run, uint64_t table, uint64_t *ret_entry,
-                           struct vd_error *err)
+int vd_table_walk_directory(const struct vd_table_walk *walk, const struct vd_extent *extent,
+                            uint64_t table, uint64_t *ret_entry, struct vd_error *err)
 {
-    const struct vd_extent *extent = run->extent;
-    uint64_t offset = run->walk->directory_offset + table * run->walk->entry_bytes;
-    if (run->walk->entry_bytes == 8)
+    uint64_t offset = walk->directory_offset + table * walk->entry_bytes;
+    if (walk->entry_bytes == 8)
         return vd_table_cache_u64(extent->cache, extent->block, offset, ret_entry, err);
     uint32_t entry = 0;
     int r = vd_table_cache_u32(extent->cache, extent->block, offset, &entry, err);
     *ret_entry = entry;
     return r;
+}
+
+int vd_table_walk_entry(const struct vd_table_walk *walk, const struct vd_extent *extent,
+                        uint64_t grain, uint64_t *ret_offset_bytes, struct vd_error *err)
+{
+    uint64_t table = grain / walk->table_entries;
+    uint64_t entry = 0, offset = 0;
+    int r = vd_table_walk_directory(walk, extent, table, &entry, err);
+    if (r >= 0)
+        r = walk->table_decode(extent, table, entry, &offset, err);
+    if (r < 0)
+        return r;
+    *ret_offset_bytes = offset == 0 ? 0 : offset + grain % walk->table_entries * walk->entry_bytes;
+    return 0;
+}
+
+int vd_table_walk_set(const struct vd_table_walk *walk, const struct vd_extent *extent,
+                      uint64_t offset_bytes, uint64_t entry, uint32_t phase, struct vd_error *err)
+{
+    if (walk->entry_bytes == 8)
+        return vd_table_cache_set_u64(extent->cache, extent->block, offset_bytes, entry, phase,
+                                      err);
+    return vd_table_cache_set_u32(extent->cache, extent->block, offset_bytes, (uint32_t)entry,
+                                  phase, err);
 }
 
 /* Takes grains [grain, grain + count), all of one table. */
@@ -135,7 +158,7 @@ static int take_grains(struct walk_run *run, uint64_t grain, uint64_t count, str
     const struct vd_table_walk *walk = run->walk;
     uint64_t table = grain / walk->table_entries;
     uint64_t entry = 0, offset = 0;
-    int r = directory_entry(run, table, &entry, run_error(run, err));
+    int r = vd_table_walk_directory(walk, run->extent, table, &entry, run_error(run, err));
     if (r < 0)
         return run_failed(run, r);
     r = walk->table_decode(run->extent, table, entry, &offset, run_error(run, err));

@@ -4,7 +4,10 @@
  * each naming a grain. COWD and SESparse share this shape; the format decodes and judges entries,
  * the walk fetches them through the table cache and joins neighbours that continue each other.
  *
- * Threads: everything here is fixed at open.
+ * For writing it finds and changes entries; the format says what they become, and when a table has
+ * to be made.
+ *
+ * Threads: everything here is fixed at open; the tables are as table-cache.h says.
  */
 #ifndef VD_VMDK_TABLE_WALK_H
 #define VD_VMDK_TABLE_WALK_H
@@ -34,6 +37,19 @@ struct vd_table_walk {
 VD_MUST_CHECK int vd_table_walk_lookup(const struct vd_table_walk *walk, struct vd_extent *extent,
                                        uint64_t sector, uint64_t max_sectors, struct vd_lookup *ret,
                                        struct vd_error *err);
+
+/* What the directory has for `table`. */
+VD_MUST_CHECK int vd_table_walk_directory(const struct vd_table_walk *walk,
+                                          const struct vd_extent *extent, uint64_t table,
+                                          uint64_t *ret_entry, struct vd_error *err);
+/* Where the entry of a grain is, in bytes; 0: its table does not exist. */
+VD_MUST_CHECK int vd_table_walk_entry(const struct vd_table_walk *walk,
+                                      const struct vd_extent *extent, uint64_t grain,
+                                      uint64_t *ret_offset_bytes, struct vd_error *err);
+/* Changes an entry of a table or of the directory. */
+VD_MUST_CHECK int vd_table_walk_set(const struct vd_table_walk *walk,
+                                    const struct vd_extent *extent, uint64_t offset_bytes,
+                                    uint64_t entry, uint32_t phase, struct vd_error *err);
 
 /* Number of tables that cover the extent. */
 uint64_t vd_table_walk_tables(const struct vd_table_walk *walk, const struct vd_extent *extent);

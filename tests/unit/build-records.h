@@ -70,8 +70,10 @@ static inline struct vd_extent *build_records_open(struct vd_block *block, uint6
         .free = build_records_free,
     };
     struct build_records *records = calloc(1, sizeof *records);
-    if (!records || vd_block_size(block, &records->base.file_bytes, NULL) < 0)
+    uint64_t file_bytes = 0;
+    if (!records || vd_block_size(block, &file_bytes, NULL) < 0)
         abort();
+    records->base.file_bytes = file_bytes;
     records->places = places;
     records->base.ops = &ops;
     records->base.block = block;
