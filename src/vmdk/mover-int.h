@@ -10,15 +10,33 @@
 #ifndef VD_VMDK_MOVER_INT_H
 #define VD_VMDK_MOVER_INT_H
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 #include "vmdk/grain-cache.h"
 #include "vmdk/mover.h"
 
-/* Fixed after vd_mover_new but for the cache, which has its own lock. */
+/* Writers of grains that are not stored yet hold the stripes of those grains, in rising order, so
+ * that no grain is allocated twice. */
+#define VD_MOVER_STRIPES 64u
+
+/* How far one extent of the leaf has come. */
+struct vd_mover_extent {
+    atomic_bool begun;   /* begin_write has succeeded; set under begin_lock */
+    atomic_bool changed; /* since the last flush */
+};
+
+/* Fixed after vd_mover_new but for the cache, which has its own lock, and the writing parts. */
 struct vd_mover {
     struct vd_link *const *links;
     size_t num_links;
     bool missing_parent;
     struct vd_grain_cache *grains;
+    /* writing */
+    struct vd_mover_extent *leaf; /* one per extent of the leaf */
+    pthread_mutex_t begin_lock;   /* one begin_write at a time */
+    pthread_mutex_t flush_lock;   /* one flush at a time */
+    pthread_mutex_t stripes[VD_MOVER_STRIPES];
 };
 
 struct vd_plan {

@@ -24,10 +24,20 @@ void vd_mover_free(struct vd_mover *mover);
 VD_MUST_CHECK int vd_mover_read(struct vd_mover *mover, uint64_t start_sectors,
                                 uint64_t count_sectors, void *buffer, struct vd_error *err);
 /* Into the leaf only; partial grains are filled from the parents' view. Sectors written are seen by
- * every read that starts after this returns, and durable after the next vd_mover_flush. */
+ * every read that starts after this returns, and durable after the next vd_mover_flush. Zeros
+ * written where nothing is stored take no room if they read as zeros anyway. Of two writes that
+ * overlap and run at once, each sector is of one or the other. Refused before anything changes
+ * where a part of the range cannot be written: VD_E_READ_ONLY for RDONLY and NOACCESS extents,
+ * VD_E_NOT_SUPPORTED for ZERO. After a failure each sector is old or new. */
 VD_MUST_CHECK int vd_mover_write(struct vd_mover *mover, uint64_t start_sectors,
                                  uint64_t count_sectors, const void *buffer, struct vd_error *err);
 VD_MUST_CHECK int vd_mover_flush(struct vd_mover *mover, struct vd_error *err);
+/* Marks what will be written as not closed cleanly: all extents of the leaf that can be written, or
+ * as many as come before one that fails. Writing does it by itself, extent by extent. */
+VD_MUST_CHECK int vd_mover_begin_write(struct vd_mover *mover, struct vd_error *err);
+/* After the last write: flushes, and marks what was written as closed cleanly. What fails stays
+ * marked as it was, the rest goes on; the first failure is told. */
+VD_MUST_CHECK int vd_mover_finish(struct vd_mover *mover, struct vd_error *err);
 VD_MUST_CHECK int vd_mover_map(struct vd_mover *mover, uint64_t start_sectors,
                                uint64_t count_sectors, struct vd_run *runs, size_t max_runs,
                                size_t *ret_runs, struct vd_error *err);
