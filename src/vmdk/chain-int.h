@@ -20,4 +20,9 @@ VD_MUST_CHECK int vd_chain_load_parent(struct vd_chain *chain,
                                        const char *const *parent_folders, struct vd_link **ret,
                                        struct vd_error *err);
 
+/* May the leaf of a chain opened for writing be written? VD_E_NOT_SUPPORTED, VD_E_READ_ONLY,
+ * VD_E_DESC_EXTENT. */
+VD_MUST_CHECK int vd_chain_check_write(const struct vd_chain *chain, const struct vd_log *log,
+                                       struct vd_error *err);
+
 #endif

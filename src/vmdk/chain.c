@@ -33,6 +33,20 @@ void vd_chain_free(struct vd_chain *chain)
     free(chain);
 }
 
+int vd_chain_close_leaf(struct vd_chain *chain, struct vd_error *err)
+{
+    struct vd_link *leaf = chain->links[0];
+    int first = 0;
+    for (size_t i = 0; i < leaf->num_extents; i++) {
+        struct vd_link_extent *extent = &leaf->extents[i];
+        vd_extent_free(VD_TAKE_PTR(extent->extent));
+        int r = vd_block_close(VD_TAKE_PTR(extent->block), err);
+        if (r < 0 && first >= 0)
+            first = r;
+    }
+    return first;
+}
+
 int vd_chain_append(struct vd_chain *chain, struct vd_link *link, struct vd_error *err)
 {
     if (chain->num_links == chain->allocated) {
@@ -149,9 +163,8 @@ static int admit(struct vd_chain *chain, struct vd_link *link,
     return r;
 }
 
-static int open_links(struct vd_chain *chain, const char *path,
-                      const struct vd_link_context *context, const char *const *parent_folders,
-                      struct vd_error *err)
+static int open_links(struct vd_chain *chain, const char *path, struct vd_link_context *context,
+                      const char *const *parent_folders, struct vd_error *err)
 {
     struct vd_link *link;
     int r = vd_link_load(path, context, &link, err);
@@ -159,6 +172,7 @@ static int open_links(struct vd_chain *chain, const char *path,
         return r;
     do {
         r = admit(chain, link, context, err);
+        context->write = false; /* parents are read */
         if (r >= 0)
             r = vd_chain_load_parent(chain, context, parent_folders, &link, err);
     } while (r > 0);
@@ -176,8 +190,12 @@ int vd_chain_open(const char *path, const struct vd_vmdk_options *options, struc
     r = vd_link_context_init(&context, path, options, chain->cache, err);
     if (r < 0)
         return r;
+    bool write = (options->flags & VD_VMDK_READ_ONLY) == 0;
+    context.write = write;
     r = open_links(chain, path, &context, options->parent_folders, err);
     vd_link_context_done(&context);
+    if (r >= 0 && write)
+        r = vd_chain_check_write(chain, options->log, err);
     if (r >= 0)
         *ret = VD_TAKE_PTR(chain);
     return r;

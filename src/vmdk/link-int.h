@@ -6,10 +6,11 @@
 #include "vmdk/link.h"
 #include "vmdk/resolve.h"
 
-/* What the links of one chain share. Not changed while they are opened. */
+/* What the links of one chain share. Not changed while one of them is opened. */
 struct vd_link_context {
     const struct vd_log *log;
     unsigned flags; /* vd_vmdk_flag */
+    bool write;     /* the link about to be opened will be written: the leaf alone ever is */
     struct vd_resolve resolve;
     struct vd_file_pool *pool;
     struct vd_table_cache *cache; /* the caller's */

@@ -65,6 +65,30 @@ static int load_descriptor(struct vd_link *link, struct vd_block *block, const s
     return vd_wrong_file(fs, block, kind, link->path, err);
 }
 
+/* A header of no sectors with a descriptor that names other files: read where it is met, but there
+ * is no safe way to change it. */
+static int refuse_odd_place(const struct vd_link *link, struct vd_block *block,
+                            struct vd_error *err)
+{
+    enum vd_file_kind kind;
+    int r = vd_probe_block(block, &kind, err);
+    if (r < 0 || kind == VD_FILE_DESCRIPTOR)
+        return r;
+    return vd_error_set(err, VD_E_NOT_SUPPORTED,
+                        "cannot open '%s' for writing: it is a sparse file of no sectors whose "
+                        "descriptor names other files",
+                        link->path);
+}
+
+static int open_descriptor(const char *path, const struct vd_link_context *context,
+                           struct vd_block **ret, struct vd_error *err)
+{
+    unsigned flags = (context->flags & VD_VMDK_UNBUFFERED) != 0 ? VD_FS_UNBUFFERED : 0;
+    if (context->write)
+        return vd_fs_open(context->resolve.fs, path, flags | VD_FS_WRITE, ret, err);
+    return vd_file_pool_open(context->pool, path, flags, ret, err);
+}
+
 int vd_link_load(const char *path, const struct vd_link_context *context, struct vd_link **ret,
                  struct vd_error *err)
 {
@@ -72,18 +96,21 @@ int vd_link_load(const char *path, const struct vd_link_context *context, struct
     if (link == NULL || (link->path = strdup(path)) == NULL)
         return vd_error_set(err, VD_E_NO_MEMORY, "no memory to open '%s'", path);
 
-    unsigned flags = (context->flags & VD_VMDK_UNBUFFERED) != 0 ? VD_FS_UNBUFFERED : 0;
     VD_CLEANUP(vd_block_free_cleanup) struct vd_block *block = NULL;
-    int r = vd_file_pool_open(context->pool, path, flags, &block, err);
+    int r = open_descriptor(path, context, &block, err);
     if (r < 0)
         return r;
     r = load_descriptor(link, block, context->resolve.fs, err);
+    if (r >= 0 && context->write && !link->embedded)
+        r = refuse_odd_place(link, block, err);
     if (r < 0)
         return r;
     link->identity = block->identity;
     link->capacity_sectors = link->descriptor->capacity_sectors;
     if (link->embedded)
         link->container = VD_TAKE_PTR(block);
+    else if (context->write)
+        link->guard = VD_TAKE_PTR(block);
     *ret = VD_TAKE_PTR(link);
     return 0;
 }

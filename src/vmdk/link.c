@@ -29,6 +29,7 @@ void vd_link_free(struct vd_link *link)
         vd_link_extent_done(&link->extents[i]);
     free(link->extents);
     vd_block_free(link->container);
+    vd_block_free(link->guard);
     vd_descriptor_free(link->descriptor);
     free(link->path);
     free(link);
@@ -121,6 +122,7 @@ static int open_format(const struct vd_link *link, const struct vd_link_context 
         .line = line,
         .fill_short = (context->flags & VD_VMDK_FILL_SHORT) != 0,
         .embedded = link->embedded,
+        .writable = context->write && line->access == VD_ACCESS_RW,
     };
     int r;
     if (extent->block == NULL)
@@ -143,10 +145,11 @@ int vd_link_open_extent(struct vd_link *link, const struct vd_folders *folders,
         extent.block = VD_TAKE_PTR(link->container);
         assert(extent.block != NULL); /* an embedded link has one extent */
     } else if (line->type != VD_EXTENT_ZERO) {
+        bool write = context->write && line->access == VD_ACCESS_RW;
         r = refuse_remote(link, line, err);
         if (r >= 0)
-            r = vd_resolve_extent(&context->resolve, context->pool, folders, line, link->path,
-                                  &extent.block, err);
+            r = vd_resolve_extent(&context->resolve, write ? NULL : context->pool, folders, line,
+                                  link->path, &extent.block, err);
     }
     if (r >= 0) {
         extent.path = extent.block != NULL ? vd_block_path(extent.block) : NULL;

@@ -25,6 +25,8 @@ struct vd_link {
     struct vd_block_identity identity; /* of the file that holds the descriptor */
     bool embedded;                     /* the descriptor is inside its only extent */
     struct vd_block *container;        /* embedded: that file, until its extent takes it; owned */
+    struct vd_block *guard; /* not embedded, opened for writing: the descriptor's file, for its
+                               lock; owned */
 };
 
 /* The link at `path` alone, whatever its parents. */

@@ -140,7 +140,9 @@ int vd_resolve_open(const struct vd_resolve *resolve, struct vd_file_pool *pool,
         return vd_error_set(err, allowed, "%s", refusal.text);
 
     VD_CLEANUP(vd_block_free_cleanup) struct vd_block *block = NULL;
-    int r = vd_file_pool_open(pool, path, open_flags(resolve), &block, err);
+    int r = pool != NULL
+                ? vd_file_pool_open(pool, path, open_flags(resolve), &block, err)
+                : vd_fs_open(resolve->fs, path, open_flags(resolve) | VD_FS_WRITE, &block, err);
     if (r < 0)
         return r;
     if (device_only && (block->capabilities & VD_BLOCK_DEVICE) == 0)

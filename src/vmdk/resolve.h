@@ -41,11 +41,12 @@ void vd_folders_done(struct vd_folders *folders);
  * VD_E_OUTSIDE_FOLDER, ... */
 VD_MUST_CHECK int vd_resolve_allowed(const struct vd_resolve *resolve, const char *path,
                                      struct vd_error *err);
-/* As that, and opens it: where devices are allowed, a device too, wherever it is. */
+/* As that, and opens it: where devices are allowed, a device too, wherever it is. Without a `pool`
+ * it is opened for writing, locked for as long as it is open. */
 VD_MUST_CHECK int vd_resolve_open(const struct vd_resolve *resolve, struct vd_file_pool *pool,
                                   const char *path, struct vd_block **ret, struct vd_error *err);
 
-/* Finds and opens the file of an extent line of the descriptor `where`. */
+/* Finds and opens the file of an extent line of the descriptor `where`, likewise. */
 VD_MUST_CHECK int vd_resolve_extent(const struct vd_resolve *resolve, struct vd_file_pool *pool,
                                     const struct vd_folders *folders,
                                     const struct vd_extent_line *line, const char *where,

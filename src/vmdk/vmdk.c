@@ -1,22 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A chain as a vd_disk: requests go to the mover, questions to the descriptors. */
+/*
+ * A chain as a vd_disk: requests go to the mover, questions to the descriptors.
+ *
+ * Before the first write is carried out the leaf gets a new content ID, durably, so that no crash
+ * leaves changed data under the old one. Where the descriptor is inside the extent, both have parts
+ * in one sector, the header: the extent is then marked as open for writing under the same lock, and
+ * nobody writes the header later but who holds it, and the end.
+ */
 #include "vmdk/vmdk.h"
 
 #include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/units.h"
-#include "vmdk/ascii.h"
 #include "vmdk/chain.h"
+#include "vmdk/leaf.h"
 #include "vmdk/mover.h"
 
 struct vmdk_disk {
     struct vd_disk base;
     struct vd_chain *chain;
     struct vd_mover *mover;
-    const char **keys; /* of the leaf's disk database, each once, in its order */
-    size_t num_keys;
+    struct vd_leaf *leaf;
+    pthread_mutex_t change_lock; /* of the descriptor, and of the first write */
+    atomic_bool writing;         /* all that comes before the first write is done */
 };
 
 static struct vmdk_disk *disk_of(struct vd_disk *self)
@@ -30,11 +40,34 @@ static int vmdk_read(struct vd_disk *self, uint64_t start_sectors, uint64_t coun
     return vd_mover_read(disk_of(self)->mover, start_sectors, count_sectors, buffer, err);
 }
 
+static int first_write_locked(struct vmdk_disk *disk, struct vd_error *err)
+{
+    if (disk->writing)
+        return 0;
+    int r = vd_leaf_new_content(disk->leaf, err);
+    if (r >= 0 && disk->chain->links[0]->embedded)
+        r = vd_mover_begin_write(disk->mover, err);
+    if (r >= 0)
+        atomic_store_explicit(&disk->writing, true, memory_order_release);
+    return r;
+}
+
+static int vmdk_write(struct vd_disk *self, uint64_t start_sectors, uint64_t count_sectors,
+                      const void *buffer, struct vd_error *err)
+{
+    struct vmdk_disk *disk = disk_of(self);
+    int r = 0;
+    if (!atomic_load_explicit(&disk->writing, memory_order_acquire)) {
+        (void)pthread_mutex_lock(&disk->change_lock);
+        r = first_write_locked(disk, err);
+        (void)pthread_mutex_unlock(&disk->change_lock);
+    }
+    return r < 0 ? r : vd_mover_write(disk->mover, start_sectors, count_sectors, buffer, err);
+}
+
 static int vmdk_flush(struct vd_disk *self, struct vd_error *err)
 {
-    (void)self; /* nothing is ever written */
-    (void)err;
-    return 0;
+    return self->read_only ? 0 : vd_mover_flush(disk_of(self)->mover, err);
 }
 
 static int vmdk_map(struct vd_disk *self, uint64_t start_sectors, uint64_t count_sectors,
@@ -45,19 +78,28 @@ static int vmdk_map(struct vd_disk *self, uint64_t start_sectors, uint64_t count
 }
 
 /* A child often has no geometry of its own: the nearest link that states one counts. */
-static struct vd_geometry chain_geometry(const struct vd_chain *chain,
-                                         struct vd_geometry (*of)(const struct vd_descriptor *))
+static struct vd_geometry disk_geometry(struct vmdk_disk *disk,
+                                        struct vd_geometry (*of)(const struct vd_descriptor *))
 {
-    struct vd_geometry geometry = {0};
-    for (size_t i = 0; i < chain->num_links && geometry.heads == 0; i++)
-        geometry = of(chain->links[i]->descriptor);
+    struct vd_geometry geometry = of(vd_leaf_descriptor(disk->leaf));
+    for (size_t i = 1; i < disk->chain->num_links && geometry.heads == 0; i++)
+        geometry = of(disk->chain->links[i]->descriptor);
     return geometry;
 }
 
-/* 512 unless the disk database says 4096. */
-static uint32_t sector_bytes(const struct vd_chain *chain, const char *key)
+/* The leaf's newest, else the nearest parent's that has one. */
+static const char *disk_ddb(struct vmdk_disk *disk, const char *key)
 {
-    const char *value = vd_chain_ddb(chain, key);
+    const char *value = vd_descriptor_ddb(vd_leaf_descriptor(disk->leaf), key);
+    for (size_t i = 1; value == NULL && i < disk->chain->num_links; i++)
+        value = vd_descriptor_ddb(disk->chain->links[i]->descriptor, key);
+    return value;
+}
+
+/* 512 unless the disk database says 4096. */
+static uint32_t sector_bytes(struct vmdk_disk *disk, const char *key)
+{
+    const char *value = disk_ddb(disk, key);
     return value != NULL && strcmp(value, "4096") == 0 ? 4096 : VD_SECTOR_BYTES;
 }
 
@@ -73,86 +115,84 @@ static uint32_t leaf_grain_sectors(const struct vd_link *leaf)
 
 static void vmdk_info(struct vd_disk *self, struct vd_disk_info *ret)
 {
-    const struct vd_chain *chain = disk_of(self)->chain;
+    struct vmdk_disk *disk = disk_of(self);
+    const struct vd_chain *chain = disk->chain;
     const struct vd_link *leaf = chain->links[0];
     *ret = (struct vd_disk_info){
         .capacity_sectors = leaf->capacity_sectors,
         .type = vd_descriptor_disk_type(leaf->descriptor),
-        .adapter = vd_descriptor_adapter(vd_chain_ddb(chain, "adapterType")),
-        .geometry = chain_geometry(chain, vd_descriptor_geometry),
-        .bios_geometry = chain_geometry(chain, vd_descriptor_bios_geometry),
+        .adapter = vd_descriptor_adapter(disk_ddb(disk, "adapterType")),
+        .geometry = disk_geometry(disk, vd_descriptor_geometry),
+        .bios_geometry = disk_geometry(disk, vd_descriptor_bios_geometry),
         .num_links = (uint32_t)chain->num_links,
         .parent_hint =
             vd_descriptor_has_parent(leaf->descriptor) ? leaf->descriptor->parent_hint : NULL,
-        .uuid = vd_chain_ddb(chain, "uuid"),
-        .logical_sector_bytes = sector_bytes(chain, "logicalSectorSize"),
-        .physical_sector_bytes = sector_bytes(chain, "physicalSectorSize"),
+        .uuid = disk_ddb(disk, "uuid"),
+        .logical_sector_bytes = sector_bytes(disk, "logicalSectorSize"),
+        .physical_sector_bytes = sector_bytes(disk, "physicalSectorSize"),
         .grain_sectors = leaf_grain_sectors(leaf),
         .transport = "file",
-        .read_only = true,
+        .read_only = self->read_only,
     };
 }
 
 static const char *vmdk_meta_get(struct vd_disk *self, const char *key)
 {
-    return vd_chain_ddb(disk_of(self)->chain, key);
+    return disk_ddb(disk_of(self), key);
 }
 
 static const char *vmdk_meta_key(struct vd_disk *self, size_t index)
 {
-    const struct vmdk_disk *disk = disk_of(self);
-    return index < disk->num_keys ? disk->keys[index] : NULL;
+    return vd_leaf_key(disk_of(self)->leaf, index);
+}
+
+static int vmdk_meta_set(struct vd_disk *self, const char *key, const char *value,
+                         struct vd_error *err)
+{
+    struct vmdk_disk *disk = disk_of(self);
+    (void)pthread_mutex_lock(&disk->change_lock);
+    int r = vd_leaf_set(disk->leaf, key, value, err);
+    (void)pthread_mutex_unlock(&disk->change_lock);
+    return r;
 }
 
 static void free_parts(struct vmdk_disk *disk)
 {
     vd_mover_free(disk->mover);
+    vd_leaf_free(disk->leaf);
     vd_chain_free(disk->chain);
-    free(disk->keys);
+    (void)pthread_mutex_destroy(&disk->change_lock);
     free(disk);
 }
 
 static int vmdk_close(struct vd_disk *self, struct vd_error *err)
 {
-    (void)err; /* nothing was written */
-    free_parts(disk_of(self));
-    return 0;
+    struct vmdk_disk *disk = disk_of(self);
+    int r = 0;
+    if (!self->read_only) {
+        r = vd_mover_finish(disk->mover, err);
+        int late = vd_chain_close_leaf(disk->chain, err);
+        if (r >= 0)
+            r = late;
+        if (r < 0)
+            vd_error_prefix(err, "closing '%s'", self->path);
+    }
+    free_parts(disk);
+    return r;
 }
 
 static const struct vd_disk_ops vmdk_ops = {
     .name = "vmdk",
     .read = vmdk_read,
+    .write = vmdk_write,
     .flush = vmdk_flush,
     .map = vmdk_map,
     .info = vmdk_info,
     .meta_get = vmdk_meta_get,
     .meta_key = vmdk_meta_key,
+    .meta_set = vmdk_meta_set,
     .close = vmdk_close,
 };
-
-static bool has_key(const struct vmdk_disk *disk, const char *key)
-{
-    for (size_t i = 0; i < disk->num_keys; i++) {
-        if (vd_ascii_equal(disk->keys[i], key))
-            return true;
-    }
-    return false;
-}
-
-/* At most VD_DESCRIPTOR_MAX_ENTRIES, so that comparing each with each stays cheap. */
-static int list_keys(struct vmdk_disk *disk, struct vd_error *err)
-{
-    const struct vd_descriptor_entries *ddb = &disk->chain->links[0]->descriptor->ddb;
-    disk->keys = calloc(ddb->count + 1, sizeof *disk->keys);
-    if (disk->keys == NULL)
-        return vd_error_set(err, VD_E_NO_MEMORY, "no memory to open '%s'",
-                            disk->chain->links[0]->path);
-    for (size_t i = 0; i < ddb->count; i++) {
-        if (!has_key(disk, ddb->items[i].key))
-            disk->keys[disk->num_keys++] = ddb->items[i].key;
-    }
-    return 0;
-}
 
 /* In the form of VMware's own log, which programs search. No floating point: its text would depend
  * on the program's locale. */
@@ -176,7 +216,8 @@ static int build(struct vmdk_disk *disk, const char *path, const struct vd_vmdk_
     if (r < 0)
         return r;
     const struct vd_chain *chain = disk->chain;
-    r = list_keys(disk, err);
+    const struct vd_fs *fs = options->fs != NULL ? options->fs : vd_fs_host();
+    r = vd_leaf_new(chain->links[0], fs, options->log, &disk->leaf, err);
     if (r >= 0)
         r = vd_mover_new(chain->links, chain->num_links, chain->missing_parent, &disk->mover, err);
     if (r < 0)
@@ -186,7 +227,7 @@ static int build(struct vmdk_disk *disk, const char *path, const struct vd_vmdk_
         return vd_error_set(err, VD_E_NO_MEMORY, "no memory to open '%s'", path);
     disk->base.ops = &vmdk_ops;
     disk->base.capacity_sectors = chain->links[0]->capacity_sectors;
-    disk->base.read_only = true;
+    disk->base.read_only = (options->flags & VD_VMDK_READ_ONLY) != 0;
     return 0;
 }
 
@@ -199,6 +240,7 @@ int vd_vmdk_open(const char *path, const struct vd_vmdk_options *options, struct
     struct vmdk_disk *disk = calloc(1, sizeof *disk);
     if (disk == NULL)
         return vd_error_set(err, VD_E_NO_MEMORY, "no memory to open '%s'", path);
+    (void)pthread_mutex_init(&disk->change_lock, NULL); /* cannot fail with default attributes */
     int r = build(disk, path, options, err);
     if (r < 0) {
         free_parts(disk);

@@ -12,7 +12,7 @@
 #include "disk/disk.h"
 
 enum vd_vmdk_flag {
-    VD_VMDK_READ_ONLY = 1u << 0,
+    VD_VMDK_READ_ONLY = 1u << 0,   /* on any medium; takes no lock and honours none */
     VD_VMDK_SINGLE_LINK = 1u << 1, /* the leaf alone; reads that need a parent: PARTIAL_CHAIN */
     VD_VMDK_UNBUFFERED = 1u << 2,
     VD_VMDK_ALLOW_OUTSIDE = 1u << 3, /* extents and parents outside the disk's folder tree */
@@ -36,9 +36,15 @@ struct vd_vmdk_options {
         *parent_folders; /* further places to look for parents, NULL-terminated; or NULL */
 };
 
-/* Opens descriptor, extents and parents. Costs a few reads per link whatever the capacity: tables
- * are read when first needed. The strings and the options (NULL: none) are copied, `fs` and `log`
- * are kept. Many extents share few file descriptors (file-pool.h). */
+/* Opens descriptor, extents and parents: the leaf for writing unless VD_VMDK_READ_ONLY, parents for
+ * reading. Nothing is changed before the first write, which gives the disk a new content ID and
+ * marks sparse extents as in use until the disk is closed. What is open for writing is locked
+ * (block/lock.h), and stays open, file by file. VD_E_NOT_SUPPORTED for what is only read
+ * (streamOptimized, chains of links of different sizes, SESparse files of ESXi, ...), VD_E_DAMAGED
+ * for what a repair must come first. Without a flush or a close what was written may be lost, but
+ * no more than that. Costs a few reads per link whatever the capacity: tables are read when first
+ * needed. The strings and the options (NULL: none) are copied, `fs` and `log` are kept. Many
+ * extents share few file descriptors (file-pool.h). */
 VD_MUST_CHECK int vd_vmdk_open(const char *path, const struct vd_vmdk_options *options,
                                struct vd_disk **ret, struct vd_error *err);
 
