@@ -18,7 +18,7 @@ static int try_open(const struct request *request, struct vd_disk **ret, struct 
     struct vd_vmdk_options options = {
         .fs = vd_fs_memory_fs(request->files),
         .log = request->log != NULL ? &request->log->log : NULL,
-        .flags = request->flags,
+        .flags = request->flags | VD_VMDK_READ_ONLY,
         .parent_folders = request->parent_folders,
     };
     return vd_vmdk_open(request->path, &options, ret, err);
@@ -113,8 +113,8 @@ VD_TEST(a_chain_reads_the_nearest_link)
     check_sector(disk, 2, '2');
     check_sector(disk, 7, 'b');
     check_str_has(log.text,
-                  "DISKLIB-LINK  : Opened 'two.vmdk' (0x0): vmfsSparse, 8 sectors / 0 MB.");
-    check_str_has(log.text, "DISKLIB-LINK  : Opened 'base.vmdk' (0x0): vmfs, 8 sectors / ");
+                  "DISKLIB-LINK  : Opened 'two.vmdk' (0x1): vmfsSparse, 8 sectors / 0 MB.");
+    check_str_has(log.text, "DISKLIB-LINK  : Opened 'base.vmdk' (0x1): vmfs, 8 sectors / ");
 
     struct vd_run runs[8];
     size_t count;
@@ -409,7 +409,7 @@ VD_TEST(faults_anywhere_while_opening)
     add_child(files, "two", "/moved/one.vmdk", 3, 2, 2);
     VD_CLEANUP(vd_fs_fault_free_cleanup) struct vd_fs_fault *fault = NULL;
     check_code(vd_fs_fault_new(vd_fs_memory_fs(files), &fault, NULL), VD_OK);
-    struct vd_vmdk_options options = {.fs = vd_fs_fault_fs(fault)};
+    struct vd_vmdk_options options = {.fs = vd_fs_fault_fs(fault), .flags = VD_VMDK_READ_ONLY};
 
     bool fired = true;
     unsigned refused = 0;
