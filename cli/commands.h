@@ -10,5 +10,6 @@ enum cli_exit cmd_map(const struct cli_args *args);
 enum cli_exit cmd_convert(const struct cli_args *args);
 enum cli_exit cmd_read(const struct cli_args *args);
 enum cli_exit cmd_compare(const struct cli_args *args);
+enum cli_exit cmd_check(const struct cli_args *args);
 
 #endif

@@ -36,6 +36,12 @@ const struct cli_command cli_commands[] = {
      "Exits with 0 when A and B have the same content, with 1 when they differ. What\n"
      "only the larger disk has must read as zeros.",
      cmd_compare},
+    {"check", "DISK", 1, 1u << OPT_REPAIR | 1u << OPT_JSON | 1u << OPT_PROGRESS,
+     "tell whether a disk is sound, and repair it",
+     "Looks at everything DISK and its parents are made of but the data itself. With\n"
+     "--repair mends DISK, not its parents, where it can be proved what is right. What\n"
+     "is replaced is kept in NAME.vdisk-repair-backup. Exits with 1 when faults remain.",
+     cmd_check},
     {0},
 };
 
@@ -49,7 +55,8 @@ static void print_usage(FILE *out)
     fputs("  help       show help, of a command when one is named\n\noptions:\n"
           "  -h, --help                 show this help\n"
           "      --version              show the version\n\n"
-          "Exit status: 0 done, 1 a negative answer (compare: different), 2 an error.\n"
+          "Exit status: 0 done, 1 a negative answer (compare: different, check: faults),\n"
+          "2 an error.\n"
           "The manual page vdisk(1) tells more.\n",
           out);
 }

@@ -22,6 +22,7 @@ enum cli_option_id {
     OPT_OUTPUT,
     OPT_OVERWRITE,
     OPT_STRICT,
+    OPT_REPAIR,
     OPT_JSON,
     OPT_FORMAT,
     OPT_SINGLE_LINK,

@@ -4,7 +4,7 @@
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-commands='info map convert read compare'
+commands='info map convert read compare check'
 
 test_help() { shows help --help; }
 test_help_of_info() { shows help-info help info; }
@@ -12,6 +12,7 @@ test_help_of_map() { shows help-map help map; }
 test_help_of_convert() { shows help-convert help convert; }
 test_help_of_read() { shows help-read help read; }
 test_help_of_compare() { shows help-compare help compare; }
+test_help_of_check() { shows help-check help check; }
 
 test_help_is_the_same_however_asked() {
     for command in $commands; do
@@ -69,7 +70,7 @@ completions() {
 test_completion() {
     touch disk.vmdk
     mkdir folder
-    same "$(completions vdisk co)" $'compare\nconvert' commands
+    same "$(completions vdisk c)" $'check\ncompare\nconvert' commands
     same "$(completions vdisk --v)" --version
     same "$(completions vdisk map --js)" --json options
     same "$(completions vdisk convert -f '')" $'raw\nvmdk' formats
@@ -116,7 +117,7 @@ test_types_to_come_are_told() {
 }
 
 test_missing_files() {
-    for command in info map read; do
+    for command in info map read check; do
         fails_with "no-such-disk" "$command" no-such-disk
     done
     fails_with "no-such-disk" convert no-such-disk b
@@ -127,8 +128,9 @@ test_missing_files() {
 test_lost_output_is_told() {
     truncate -s 1M a.raw
     [ -w /dev/full ] || skip 'no /dev/full'
+    descriptor 1 ffffffff custom 'RW 2048 ZERO' >z.vmdk
     for command in 'help' 'info a.raw' 'map a.raw' 'map --json a.raw' 'info --json a.raw' 'read a.raw' \
-        'compare a.raw a.raw' 'convert a.raw -'; do
+        'compare a.raw a.raw' 'check z.vmdk' 'convert a.raw -'; do
         status=0
         # shellcheck disable=SC2086
         vdisk $command >/dev/full 2>err || status=$?
