@@ -9,6 +9,7 @@
 #include "build-disks.h"
 #include "build-image.h"
 #include "harness.h"
+#include "vmdk/create.h"
 #include "vmdk/vmdk.h"
 
 enum { STEPS = 3000, MAX_SECTORS = 700, WRITERS = 4, READERS = 3, ROUNDS = 400 };
@@ -85,31 +86,37 @@ static void random_read(struct vd_disk *disk, const struct built_disk *model, ui
     check_mem_eq(bytes, model->content + start * VD_SECTOR_BYTES, (size_t)count * VD_SECTOR_BYTES);
 }
 
-static void model_run(enum built_kind kind, uint64_t seed)
+/* `model` as it is before the first step. */
+static void run_steps(struct built_disk *model, int steps, uint64_t seed)
 {
-    BUILT model;
-    built_make(&model, kind);
-    const struct vd_fs *fs = vd_fs_memory_fs(model.files);
-    uint64_t random = seed * 0x9e3779b97f4a7c15 + kind + 1;
+    const struct vd_fs *fs = vd_fs_memory_fs(model->files);
+    uint64_t random = seed * 0x9e3779b97f4a7c15 + 1;
     struct vd_disk *disk = open_disk(fs, 0);
-    for (int step = 0; step < STEPS; step++) {
+    for (int step = 0; step < steps; step++) {
         uint64_t choice = build_random_below(&random, 100);
         if (choice < 55) {
-            random_write(disk, &model, &random);
+            random_write(disk, model, &random);
         } else if (choice < 95) {
-            random_read(disk, &model, &random);
+            random_read(disk, model, &random);
         } else if (choice < 98) {
             check_code(vd_disk_flush(disk, NULL), VD_OK);
         } else {
             close_disk(disk);
             disk = open_disk(fs, VD_VMDK_READ_ONLY);
-            compare_all(disk, &model);
+            compare_all(disk, model);
             close_disk(disk);
             disk = open_disk(fs, 0);
         }
     }
-    compare_all(disk, &model);
+    compare_all(disk, model);
     close_disk(disk);
+}
+
+static void model_run(enum built_kind kind, uint64_t seed)
+{
+    BUILT model;
+    built_make(&model, kind);
+    run_steps(&model, STEPS, seed + kind);
 }
 
 #define MODEL_TEST(name, kind)                        \
@@ -126,6 +133,33 @@ MODEL_TEST(cowd, BUILT_COWD)
 MODEL_TEST(cowd_grains, BUILT_COWD_GRAINS)
 MODEL_TEST(sesparse, BUILT_SESPARSE)
 MODEL_TEST(flat, BUILT_FLAT)
+
+VD_TEST(random_steps_in_new_disks)
+{
+    static const struct vd_vmdk_create_params params[] = {
+        {.type = VD_DISK_MONOLITHIC_SPARSE, .capacity_sectors = 9001},
+        {.type = VD_DISK_MONOLITHIC_SPARSE, .capacity_sectors = 9001, .zeroed_grains = true},
+        {.type = VD_DISK_MONOLITHIC_FLAT, .capacity_sectors = 9001},
+        {.type = VD_DISK_SPLIT_SPARSE, .capacity_sectors = 9001},
+        {.type = VD_DISK_SPLIT_FLAT, .capacity_sectors = 9001},
+        {.type = VD_DISK_VMFS_FLAT, .capacity_sectors = 9001},
+        {.type = VD_DISK_VMFS_THIN, .capacity_sectors = 9001},
+        {.type = VD_DISK_VMFS_SPARSE, .capacity_sectors = 9001},
+        {.type = VD_DISK_SE_SPARSE, .capacity_sectors = 9001},
+    };
+    uint64_t seed = build_random_seed(20260310);
+    for (size_t i = 0; i < VD_ARRAY_SIZE(params); i++) {
+        BUILT model = {.capacity_sectors = params[i].capacity_sectors};
+        struct vd_error err = VD_ERROR_INIT;
+        check_code(vd_fs_memory_new(&model.files, NULL), VD_OK);
+        model.content = calloc((size_t)model.capacity_sectors, VD_SECTOR_BYTES);
+        check(model.content != NULL);
+        check_code_err(
+            vd_vmdk_create(BUILT_DISK, &params[i], vd_fs_memory_fs(model.files), NULL, &err), VD_OK,
+            &err);
+        run_steps(&model, STEPS / 4, seed + i);
+    }
+}
 
 /* --- many threads --- */
 
