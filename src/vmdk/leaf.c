@@ -5,15 +5,14 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "vmdk/ascii.h"
 #include "vmdk/descriptor-edit.h"
 #include "vmdk/descriptor-store.h"
 #include "vmdk/encoding.h"
+#include "vmdk/identity.h"
 
-#define LONG_ID_DIGITS 32u
-#define CTK_COMMENT    "# Change Tracking File"
+#define CTK_COMMENT "# Change Tracking File"
 
 /* One state of the text. */
 struct leaf_text {
@@ -162,17 +161,14 @@ static int store(struct vd_leaf *leaf, const struct vd_buf *text, bool any_mix,
     return adopt(leaf, descriptor, err);
 }
 
-/* Eight digits, and none of the values that mean something; never the one before. */
 static int new_cid(uint32_t before, uint32_t *ret, struct vd_error *err)
 {
-    uint32_t cid;
-    do {
-        if (getrandom(&cid, sizeof cid, 0) != sizeof cid)
-            return vd_error_set_errno(err, errno, "no random number for a new CID");
-        cid |= 0x10000000u;
-    } while (cid == before || cid == VD_CID_NONE || cid == VD_CID_NEVER_WRITTEN);
+    uint32_t cid = before;
+    int r = 0;
+    while (r >= 0 && cid == before)
+        r = vd_cid_new(&cid, err);
     *ret = cid;
-    return 0;
+    return r;
 }
 
 static int edit_cid(struct vd_buf *text, uint32_t cid, struct vd_error *err)
@@ -184,14 +180,9 @@ static int edit_cid(struct vd_buf *text, uint32_t cid, struct vd_error *err)
 
 static int edit_long_id(struct vd_buf *text, uint32_t cid, struct vd_error *err)
 {
-    uint8_t random[(LONG_ID_DIGITS - 8) / 2];
-    char digits[LONG_ID_DIGITS + 1];
-    if (getrandom(random, sizeof random, 0) != sizeof random)
-        return vd_error_set_errno(err, errno, "no random number for a new longContentID");
-    for (size_t i = 0; i < sizeof random; i++)
-        (void)snprintf(digits + 2 * i, 3, "%02x", random[i]); /* fits */
-    (void)snprintf(digits + LONG_ID_DIGITS - 8, 9, "%08" PRIx32, cid);
-    return vd_descriptor_edit_ddb(text, "longContentID", digits, err);
+    char digits[VD_LONG_CONTENT_ID_BYTES];
+    int r = vd_long_content_id_new(cid, digits, err);
+    return r < 0 ? r : vd_descriptor_edit_ddb(text, "longContentID", digits, err);
 }
 
 /* What another program records of this disk is wrong from now on (Virtual Disk Development Kit
