@@ -286,6 +286,26 @@ static int fault_sync_folder(const struct vd_fs *self, const char *folder, struc
     return code < 0 ? code : below->ops->sync_folder(below, folder, err);
 }
 
+static int fault_link(const struct vd_fs *self, const char *from, const char *to,
+                      struct vd_error *err)
+{
+    int code = strike_fs(self, VD_FAULT_LINK, err);
+    const struct vd_fs *below = fault_of(self)->below;
+    if (code >= 0 && !below->ops->link)
+        return vd_block_reason(err, EOPNOTSUPP);
+    return code < 0 ? code : below->ops->link(below, from, to, err);
+}
+
+static int fault_list(const struct vd_fs *self, const char *folder, struct vd_fs_names *names,
+                      struct vd_error *err)
+{
+    int code = strike_fs(self, VD_FAULT_OPEN, err);
+    const struct vd_fs *below = fault_of(self)->below;
+    if (code >= 0 && !below->ops->list)
+        return vd_block_reason(err, EOPNOTSUPP);
+    return code < 0 ? code : below->ops->list(below, folder, names, err);
+}
+
 int vd_fs_fault_new(const struct vd_fs *below, struct vd_fs_fault **ret, struct vd_error *err)
 {
     static const struct vd_fs_ops ops = {
@@ -298,6 +318,8 @@ int vd_fs_fault_new(const struct vd_fs *below, struct vd_fs_fault **ret, struct 
         .unlink = fault_unlink,
         .rename = fault_rename,
         .sync_folder = fault_sync_folder,
+        .link = fault_link,
+        .list = fault_list,
     };
     struct vd_fs_fault *fault = calloc(1, sizeof *fault);
     if (!fault)

@@ -7,7 +7,7 @@
 #include "block/fs.h"
 
 enum vd_fault_kind {
-    VD_FAULT_OPEN = 1u << 0, /* names too: match_name, real_path, stat */
+    VD_FAULT_OPEN = 1u << 0, /* names too: match_name, real_path, stat, list */
     VD_FAULT_READ = 1u << 1,
     VD_FAULT_WRITE = 1u << 2,
     VD_FAULT_FLUSH = 1u << 3,
@@ -19,10 +19,11 @@ enum vd_fault_kind {
     VD_FAULT_UNLINK = 1u << 9,
     VD_FAULT_RENAME = 1u << 10,
     VD_FAULT_SYNC_FOLDER = 1u << 11,
-    VD_FAULT_ANY = 0xfff,
+    VD_FAULT_ANY = 0x2fff,
     /* Apart from the others, because closing what was only read may fail unnoticed. The block below
      * is closed all the same. */
     VD_FAULT_CLOSE = 1u << 12,
+    VD_FAULT_LINK = 1u << 13,
 };
 
 struct vd_fs_fault;

@@ -158,6 +158,40 @@ static int host_sync_folder(const struct vd_fs *self, const char *folder, struct
     return errno == EINVAL || errno == EOPNOTSUPP ? VD_OK : vd_block_reason(err, errno);
 }
 
+static int host_link(const struct vd_fs *self, const char *from, const char *to,
+                     struct vd_error *err)
+{
+    (void)self;
+    return link(from, to) < 0 ? vd_block_reason(err, errno) : VD_OK;
+}
+
+static int list_folder(DIR *folder, struct vd_fs_names *names, struct vd_error *err)
+{
+    for (;;) {
+        errno = 0;
+        const struct dirent *entry = readdir(folder);
+        if (!entry)
+            return errno != 0 ? vd_block_reason(err, errno) : VD_OK;
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        int code = vd_fs_names_add(names, entry->d_name, err);
+        if (code < 0)
+            return code;
+    }
+}
+
+static int host_list(const struct vd_fs *self, const char *folder, struct vd_fs_names *names,
+                     struct vd_error *err)
+{
+    (void)self;
+    DIR *open_folder = opendir(folder); /* close-on-exec by itself */
+    if (!open_folder)
+        return vd_block_reason(err, errno);
+    int ret = list_folder(open_folder, names, err);
+    (void)closedir(open_folder); /* it was only read */
+    return ret;
+}
+
 const struct vd_fs *vd_fs_host(void)
 {
     static const struct vd_fs_ops ops = {
@@ -170,6 +204,8 @@ const struct vd_fs *vd_fs_host(void)
         .unlink = host_unlink,
         .rename = host_rename,
         .sync_folder = host_sync_folder,
+        .link = host_link,
+        .list = host_list,
     };
     static const struct vd_fs host = {&ops};
     return &host;

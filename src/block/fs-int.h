@@ -20,4 +20,9 @@ static inline bool vd_fs_is_better_match(const char *candidate, const char *best
     return strcmp(best, name) != 0 && strcmp(candidate, best) < 0;
 }
 
+/* Adds a copy; the error's text is the reason alone. */
+VD_MUST_CHECK int vd_fs_names_add(struct vd_fs_names *names, const char *name,
+                                  struct vd_error *err);
+void vd_fs_names_sort(struct vd_fs_names *names);
+
 #endif

@@ -313,6 +313,82 @@ static int rename_locked(struct vd_fs_memory *files, const char *from, char **to
     return 0;
 }
 
+static int link_locked(struct vd_fs_memory *files, const char *from, char **to)
+{
+    const struct memory_name *name = find_locked(files, from);
+    if (!name)
+        return is_folder_locked(files, from) ? EPERM : ENOENT;
+    int failed = name_taken_locked(files, *to);
+    if (failed)
+        return failed;
+    struct memory_name *second = add_name_locked(files, *to);
+    if (!second)
+        return ENOMEM;
+    *to = NULL;
+    second->file = name->file;
+    atomic_fetch_add(&name->file->refs, 1);
+    return 0;
+}
+
+static int memory_link(const struct vd_fs *self, const char *from, const char *to,
+                       struct vd_error *err)
+{
+    struct vd_fs_memory *files = files_of(self);
+    VD_FREE char *normal_from = vd_path_normalise(from);
+    VD_FREE char *normal_to = vd_path_normalise(to);
+    if (!normal_from || !normal_to)
+        return vd_block_reason(err, ENOMEM);
+    if (!from[0] || !to[0])
+        return vd_block_reason(err, ENOENT);
+
+    pthread_mutex_lock(&files->lock);
+    int failed = link_locked(files, normal_from, &normal_to);
+    pthread_mutex_unlock(&files->lock);
+    return failed ? vd_block_reason(err, failed) : VD_OK;
+}
+
+/* A folder stands in the list once, however many files are in it. */
+static bool is_listed(const struct vd_fs_names *names, const char *name)
+{
+    for (size_t i = 0; i < names->count; i++)
+        if (strcmp(names->items[i], name) == 0)
+            return true;
+    return false;
+}
+
+static int list_locked(const struct vd_fs_memory *files, const char *normal,
+                       struct vd_fs_names *names, struct vd_error *err)
+{
+    if (!is_folder_locked(files, normal))
+        return vd_block_reason(err, find_locked(files, normal) ? ENOTDIR : ENOENT);
+    for (const struct memory_name *at = files->names; at; at = at->next) {
+        const char *part;
+        size_t length;
+        if (!part_below(at->path, normal, &part, &length))
+            continue;
+        VD_FREE char *name = strndup(part, length);
+        int code = name ? VD_OK : vd_block_reason(err, ENOMEM);
+        if (code >= 0 && !is_listed(names, name))
+            code = vd_fs_names_add(names, name, err);
+        if (code < 0)
+            return code;
+    }
+    return VD_OK;
+}
+
+static int memory_list(const struct vd_fs *self, const char *folder, struct vd_fs_names *names,
+                       struct vd_error *err)
+{
+    struct vd_fs_memory *files = files_of(self);
+    VD_FREE char *normal = vd_path_normalise(folder);
+    if (!normal)
+        return vd_block_reason(err, ENOMEM);
+    pthread_mutex_lock(&files->lock);
+    int code = list_locked(files, normal, names, err);
+    pthread_mutex_unlock(&files->lock);
+    return code;
+}
+
 static int memory_rename(const struct vd_fs *self, const char *from, const char *to, bool replace,
                          struct vd_error *err)
 {
@@ -352,6 +428,8 @@ int vd_fs_memory_new(struct vd_fs_memory **ret, struct vd_error *err)
         .unlink = memory_unlink,
         .rename = memory_rename,
         .sync_folder = memory_sync_folder,
+        .link = memory_link,
+        .list = memory_list,
     };
     struct vd_fs_memory *files = calloc(1, sizeof *files);
     if (!files)
@@ -453,6 +531,14 @@ const struct vd_fs *vd_fs_memory_fs(struct vd_fs_memory *files)
     return &files->fs;
 }
 
+static unsigned other_names(const struct vd_fs_memory *files, const struct vd_memory_file *file)
+{
+    unsigned count = 0;
+    for (const struct memory_name *at = files->names; at; at = at->next)
+        count += at->file == file;
+    return count;
+}
+
 void vd_fs_memory_free(struct vd_fs_memory *files)
 {
     if (!files)
@@ -460,7 +546,8 @@ void vd_fs_memory_free(struct vd_fs_memory *files)
     while (files->names) {
         struct memory_name *name = files->names;
         files->names = name->next;
-        assert(atomic_load(&name->file->refs) == 1); /* every block was closed */
+        /* Every block was closed. */
+        assert(atomic_load(&name->file->refs) == 1 + other_names(files, name->file));
         vd_memory_file_unref(name->file);
         free(name->path);
         free(name);

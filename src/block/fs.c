@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include "block/block-int.h"
+#include "block/fs-int.h"
 
 /* Hands the reason over to a caller who has no story yet, and tells whether it was taken. */
 static bool take_reason(const struct vd_error *cause, int code, struct vd_error *err)
@@ -117,4 +118,34 @@ int vd_fs_sync_folder(const struct vd_fs *fs, const char *folder, struct vd_erro
     if (take_reason(&cause, code, err))
         vd_error_prefix(err, "cannot make the names in the folder '%s' durable", folder);
     return code < 0 ? code : VD_OK;
+}
+
+int vd_fs_link(const struct vd_fs *fs, const char *from, const char *to, struct vd_error *err)
+{
+    struct vd_error cause;
+    vd_error_clear(&cause);
+    int code =
+        fs->ops->link ? fs->ops->link(fs, from, to, &cause) : vd_block_reason(&cause, EOPNOTSUPP);
+    if (take_reason(&cause, code, err))
+        vd_error_prefix(err, "cannot give '%s' the second name '%s'", from, to);
+    return code < 0 ? code : VD_OK;
+}
+
+int vd_fs_list(const struct vd_fs *fs, const char *folder, struct vd_fs_names *ret,
+               struct vd_error *err)
+{
+    struct vd_error cause;
+    vd_error_clear(&cause);
+    struct vd_fs_names names = {0};
+    int code = fs->ops->list ? fs->ops->list(fs, folder, &names, &cause)
+                             : vd_block_reason(&cause, EOPNOTSUPP);
+    if (take_reason(&cause, code, err))
+        vd_error_prefix(err, "cannot list the folder '%s'", folder);
+    if (code < 0) {
+        vd_fs_names_done(&names);
+        return code;
+    }
+    vd_fs_names_sort(&names);
+    *ret = names;
+    return VD_OK;
 }

@@ -45,6 +45,15 @@ struct vd_fs_stat {
     struct vd_fs_access access;
 };
 
+/* What is in a folder, in byte order. Zeros: empty. */
+struct vd_fs_names {
+    char **items;
+    size_t count;
+    size_t allocated;
+};
+/* A folder with more is not listed: 1 million names, 64 MB of them. */
+#define VD_FS_MAX_NAMES (1u << 20)
+
 struct vd_fs;
 
 struct vd_fs_ops {
@@ -66,6 +75,10 @@ struct vd_fs_ops {
     int (*rename)(const struct vd_fs *self, const char *from, const char *to, bool replace,
                   struct vd_error *err);
     int (*sync_folder)(const struct vd_fs *self, const char *folder, struct vd_error *err);
+    int (*link)(const struct vd_fs *self, const char *from, const char *to, struct vd_error *err);
+    /* In any order, without "." and ".."; `names` arrives empty. */
+    int (*list)(const struct vd_fs *self, const char *folder, struct vd_fs_names *names,
+                struct vd_error *err);
 };
 
 struct vd_fs {
@@ -109,9 +122,18 @@ VD_MUST_CHECK int vd_fs_rename(const struct vd_fs *fs, const char *from, const c
  * the two files, whole. */
 VD_MUST_CHECK int vd_fs_rename_replacing(const struct vd_fs *fs, const char *from, const char *to,
                                          struct vd_error *err);
+/* Gives a file a second name on the same file system. VD_E_EXISTS when `to` is taken;
+ * VD_E_NOT_SUPPORTED or VD_E_ACCESS on a file system where a file has one name. */
+VD_MUST_CHECK int vd_fs_link(const struct vd_fs *fs, const char *from, const char *to,
+                             struct vd_error *err);
 /* What was created, renamed or removed in the folder is durable. */
 VD_MUST_CHECK int vd_fs_sync_folder(const struct vd_fs *fs, const char *folder,
                                     struct vd_error *err);
+
+/* The names in the folder, without "." and "..". To be given back with vd_fs_names_done. */
+VD_MUST_CHECK int vd_fs_list(const struct vd_fs *fs, const char *folder, struct vd_fs_names *ret,
+                             struct vd_error *err);
+void vd_fs_names_done(struct vd_fs_names *names);
 
 /* The host's file system. Static; never freed. */
 const struct vd_fs *vd_fs_host(void);

@@ -13,6 +13,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/path.h"
+#include "block/memory.h"
 #include "tests/harness.h"
 
 static int try_open(const char *path, unsigned flags, struct vd_error *err)
@@ -445,4 +447,48 @@ VD_TEST(a_file_system_that_only_reads)
     check_code(vd_fs_rename_replacing(&fs, "a", "b", NULL), VD_E_NOT_SUPPORTED);
     check_code(vd_fs_sync_folder(&fs, ".", NULL), VD_E_NOT_SUPPORTED);
     check_code(vd_fs_stat(&fs, ".", &status, NULL), VD_E_NOT_SUPPORTED);
+}
+
+/* Second names and folders: one story for every file system. */
+static void check_links_and_lists(const struct vd_fs *fs, const char *folder)
+{
+    VD_FREE char *a = vd_path_join(folder, "a");
+    VD_FREE char *b = vd_path_join(folder, "b");
+    VD_FREE char *none = vd_path_join(folder, "none");
+    struct vd_fs_names names = {0};
+    struct vd_fs_stat of_a;
+    struct vd_fs_stat of_b;
+    struct vd_block *block = NULL;
+    struct vd_error err = VD_ERROR_INIT;
+
+    check_code_err(vd_fs_create(fs, a, 0, NULL, &block, &err), VD_OK, &err);
+    check_code_err(vd_block_write(block, 0, "text", 4, &err), VD_OK, &err);
+    vd_block_free(block);
+    check_code_err(vd_fs_link(fs, a, b, &err), VD_OK, &err);
+    check_code(vd_fs_stat(fs, a, &of_a, NULL), VD_OK);
+    check_code(vd_fs_stat(fs, b, &of_b, NULL), VD_OK);
+    check_u64_eq(of_b.size_bytes, 4);
+    check_u64_eq(of_a.identity.inode, of_b.identity.inode);
+    check_code(vd_fs_link(fs, a, b, &err), VD_E_EXISTS);
+    check_str_has(err.text, "cannot give '");
+    check_code(vd_fs_link(fs, none, b, NULL), VD_E_NOT_FOUND);
+    check_code(vd_fs_list(fs, folder, &names, NULL), VD_OK);
+    check_u64_eq(names.count, 2);
+    check_str_eq(names.items[0], "a");
+    check_str_eq(names.items[1], "b");
+    vd_fs_names_done(&names);
+    check_code(vd_fs_unlink(fs, a, NULL), VD_OK);
+    check_code(vd_fs_stat(fs, b, &of_b, NULL), VD_OK);
+    check_u64_eq(of_b.size_bytes, 4);
+    vd_error_clear(&err);
+    check_code(vd_fs_list(fs, none, &names, &err), VD_E_NOT_FOUND);
+    check_str_has(err.text, "cannot list the folder '");
+}
+
+VD_TEST(second_names_and_lists)
+{
+    VD_CLEANUP(vd_fs_memory_free_cleanup) struct vd_fs_memory *files = NULL;
+    check_links_and_lists(vd_fs_host(), test_folder());
+    check_code(vd_fs_memory_new(&files, NULL), VD_OK);
+    check_links_and_lists(vd_fs_memory_fs(files), ".");
 }
