@@ -90,6 +90,10 @@
     X(PARENT_OPEN,      PARENT_MISSING, EIO,         16012, "parent cannot be opened")             \
     X(CID_MISMATCH,     CID_MISMATCH,  ESTALE,       16008, "parent changed since the child was made") \
     X(CHAIN_LOOP,       DAMAGED,       ELOOP,        16030, "the chain of parents is a loop")      \
+    X(CANT_SHRINK,      NOT_SUPPORTED, ENOTSUP,      16009, "the disk cannot be shrunk")           \
+    X(CAPACITY_DIFFERS, INVALID_ARG,   EINVAL,       16067, "parent and child differ in capacity") \
+    X(PARENT_TYPE,      NOT_SUPPORTED, ENOTSUP,      16068, "the disk cannot be a parent")         \
+    X(ATTACH_ROOT,      INVALID_ARG,   EINVAL,       16069, "the disk is not a child")             \
     X(CHAIN_TOO_LONG,   NOT_SUPPORTED, ELOOP,        16028, "too many links in the chain")         \
     X(PARTIAL_CHAIN,    PARTIAL_CHAIN, ENXIO,        16003, "needs the parent, which is not open")
 

@@ -54,7 +54,7 @@ static int put_grain(struct stream_copy *copy, uint64_t lba_sectors, const uint8
     return vd_copy_report(copy->progress, copy->reached_bytes, copy->capacity_bytes, err);
 }
 
-static int check_whole(const struct vd_descriptor *descriptor, struct vd_error *err)
+int vd_copy_check_whole(const struct vd_descriptor *descriptor, struct vd_error *err)
 {
     if (!descriptor || descriptor->parent_cid == VD_CID_NONE || descriptor->native_snapshot)
         return VD_OK;
@@ -71,7 +71,7 @@ int vd_copy_stream(struct vd_stream_reader *reader, struct vd_target *target,
         .progress = progress,
         .capacity_bytes = vd_sectors_to_bytes(vd_stream_reader_capacity(reader)),
     };
-    int r = check_whole(vd_stream_reader_descriptor(reader), err);
+    int r = vd_copy_check_whole(vd_stream_reader_descriptor(reader), err);
 
     if (r == VD_OK)
         r = vd_target_set_size(target, copy.capacity_bytes, err);

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which disks call another one their parent? Only the folder of that one is looked through: nothing
+ * in a disk tells who its children are. */
+#ifndef VD_OPS_CHILDREN_H
+#define VD_OPS_CHILDREN_H
+
+#include "vmdk/path-list.h"
+#include "vmdk/vmdk.h"
+
+/* Adds the descriptors in the folder of `path` whose parent hint means it. What cannot be opened or
+ * is no disk is passed over. To be given back with vd_path_list_done. */
+VD_MUST_CHECK int vd_children_find(const struct vd_fs *fs, const char *path,
+                                   struct vd_path_list *ret, struct vd_error *err);
+
+/* VD_E_NOT_SUPPORTED when there is a child; `what` is what the operation would do ("cannot grow").
+ */
+VD_MUST_CHECK int vd_children_refuse(const struct vd_fs *fs, const char *path, const char *what,
+                                     struct vd_error *err);
+
+#endif
