@@ -4,29 +4,27 @@
 
 #include "commands.h"
 #include "interrupt.h"
+#include "ops/clone.h"
 #include "ops/copy.h"
 #include "output.h"
 #include "pipe-source.h"
+#include "progress-line.h"
 #include "terminal.h"
 
-/* createTypes that exist, so that a wish for one is told apart from a slip. */
-static const char *const vmdk_types[] = {
-    "monolithicSparse",   "monolithicFlat",  "twoGbMaxExtentSparse",
-    "twoGbMaxExtentFlat", "streamOptimized", "vmfs",
-    "vmfsThin",           "vmfsSparse",      "seSparse",
-};
-
-static int check_type(const char *type, struct vd_error *err)
+/* What -O asks for: VD_DISK_RAW, a type, or VD_DISK_UNKNOWN with an error. */
+static int parse_type(const struct cli_args *args, enum vd_disk_type *ret, struct vd_error *err)
 {
-    if (!type || strcmp(type, "raw") == 0)
-        return VD_OK;
-    for (size_t i = 0; i < VD_ARRAY_SIZE(vmdk_types); i++) {
-        if (strcmp(type, vmdk_types[i]) == 0)
-            return vd_error_set(err, VD_E_NOT_SUPPORTED,
-                                "convert cannot write %s yet; it can write: raw", type);
-    }
-    return vd_error_set(err, VD_E_INVALID_ARG, "convert knows no type '%s'; it can write: raw",
-                        type);
+    enum vd_disk_type type = VD_DISK_RAW;
+
+    if (args->output_type && strcmp(args->output_type, "raw") != 0)
+        type = vd_disk_type_parse(args->output_type);
+    if (type == VD_DISK_UNKNOWN || type == VD_DISK_DEVICE)
+        return vd_error_set(
+            err, VD_E_INVALID_ARG,
+            "convert knows no type '%s'; it can write: raw streamOptimized " CLI_DISK_TYPES,
+            args->output_type);
+    *ret = type;
+    return VD_OK;
 }
 
 static int check_stdout(const char *target, struct vd_error *err)
@@ -55,7 +53,71 @@ static int write_stream(void *data, struct vd_target *target, const struct vd_pr
     return vd_copy_stream(data, target, progress, err);
 }
 
-static enum cli_exit convert_pipe(const struct cli_args *args)
+static struct vd_clone_params clone_params(const struct cli_args *args, enum vd_disk_type type)
+{
+    return (struct vd_clone_params){
+        .type = type,
+        .adapter = args->adapter,
+        .level = args->level,
+        .overwrite = cli_given(args, OPT_OVERWRITE),
+    };
+}
+
+/* A source on its way to a stream. */
+struct to_stream {
+    struct vd_disk *disk;
+    struct vd_stream_reader *reader; /* or this */
+    struct vd_clone_params params;
+};
+
+static int clone_to_stream(void *data, struct vd_target *target, const struct vd_progress *progress,
+                           struct vd_error *err)
+{
+    const struct to_stream *to = data;
+
+    if (to->reader)
+        return vd_clone_stream_to_target(to->reader, target, &to->params, progress, err);
+    return vd_clone_to_target(to->disk, target, &to->params, progress, err);
+}
+
+/* Into a disk of files, from one of the two. */
+static enum cli_exit make_disk(const struct cli_args *args, const struct to_stream *from)
+{
+    struct vd_error err = VD_ERROR_INIT;
+    struct cli_progress line;
+    int r;
+
+    if (cli_is_stdio(args->operands[1])) {
+        r = vd_error_set(&err, VD_E_INVALID_ARG,
+                         "standard output can take raw and streamOptimized, not %s",
+                         args->output_type);
+        return cli_fail(&err, r);
+    }
+    cli_interrupt_catch();
+    cli_progress_init(&line, cli_given(args, OPT_PROGRESS));
+    r = from->reader
+            ? vd_clone_from_stream(from->reader, args->operands[1], &from->params, NULL,
+                                   &line.progress, &err)
+            : vd_clone(from->disk, args->operands[1], &from->params, NULL, &line.progress, &err);
+    cli_progress_done(&line);
+    if (r == VD_E_CANCELLED)
+        vd_error_prefix(&err, "interrupted by %s", cli_interrupt_name());
+    return r < 0 ? cli_fail(&err, r) : CLI_DONE;
+}
+
+static enum cli_exit convert_stream(const struct cli_args *args, struct vd_stream_reader *reader,
+                                    enum vd_disk_type type)
+{
+    struct to_stream to = {.reader = reader, .params = clone_params(args, type)};
+
+    if (type == VD_DISK_RAW)
+        return cli_output_run(args, args->operands[1], write_stream, reader);
+    if (type == VD_DISK_STREAM_OPTIMIZED)
+        return cli_output_run(args, args->operands[1], clone_to_stream, &to);
+    return make_disk(args, &to);
+}
+
+static enum cli_exit convert_pipe(const struct cli_args *args, enum vd_disk_type type)
 {
     VD_CLEANUP(cli_pipe_done) struct cli_pipe pipe;
     struct vd_stream_reader *reader = NULL;
@@ -65,37 +127,50 @@ static enum cli_exit convert_pipe(const struct cli_args *args)
 
     cli_interrupt_catch();
     r = cli_pipe_open(&pipe, args->operands[0], &err);
-    if (r == VD_OK && args->format == VD_SOURCE_RAW)
+    if (r == VD_OK && args->format == VD_SOURCE_RAW && type == VD_DISK_RAW)
         return cli_output_run(args, args->operands[1], write_raw_stream, &pipe.source);
+    if (r == VD_OK && args->format == VD_SOURCE_RAW)
+        r = vd_error_set(&err, VD_E_NOT_SUPPORTED,
+                         "a raw stream does not tell its size first, which %s must begin with",
+                         args->output_type);
     if (r == VD_OK)
         r = vd_stream_reader_open(&pipe.source, &cli_log, &reader, &err);
     if (r < 0)
         return cli_fail(&err, r);
-    code = cli_output_run(args, args->operands[1], write_stream, reader);
+    code = convert_stream(args, reader, type);
     vd_stream_reader_free(reader);
     return code;
 }
 
-static enum cli_exit convert_disk(const struct cli_args *args)
+static enum cli_exit convert_disk(const struct cli_args *args, enum vd_disk_type type)
 {
     VD_CLEANUP(vd_disk_free_cleanup) struct vd_disk *disk = NULL;
     struct vd_source_options options = cli_source_options(args);
     struct vd_error err = VD_ERROR_INIT;
+    struct to_stream to = {.params = clone_params(args, type)};
     int r = vd_source_open(args->operands[0], &options, &disk, &err);
 
     if (r == VD_OK)
         r = cli_output_check(args, args->operands[0], args->operands[1], &err);
-    return r < 0 ? cli_fail(&err, r) : cli_output_run(args, args->operands[1], write_disk, disk);
+    if (r < 0)
+        return cli_fail(&err, r);
+    to.disk = disk;
+    if (type == VD_DISK_RAW)
+        return cli_output_run(args, args->operands[1], write_disk, disk);
+    if (type == VD_DISK_STREAM_OPTIMIZED)
+        return cli_output_run(args, args->operands[1], clone_to_stream, &to);
+    return make_disk(args, &to);
 }
 
 enum cli_exit cmd_convert(const struct cli_args *args)
 {
     struct vd_error err = VD_ERROR_INIT;
-    int r = check_type(args->output_type, &err);
+    enum vd_disk_type type;
+    int r = parse_type(args, &type, &err);
 
     if (r == VD_OK)
         r = check_stdout(args->operands[1], &err);
     if (r < 0)
         return cli_fail(&err, r);
-    return cli_is_pipe(args->operands[0]) ? convert_pipe(args) : convert_disk(args);
+    return cli_is_pipe(args->operands[0]) ? convert_pipe(args, type) : convert_disk(args, type);
 }

@@ -11,5 +11,15 @@ enum cli_exit cmd_convert(const struct cli_args *args);
 enum cli_exit cmd_read(const struct cli_args *args);
 enum cli_exit cmd_compare(const struct cli_args *args);
 enum cli_exit cmd_check(const struct cli_args *args);
+enum cli_exit cmd_create(const struct cli_args *args);
+enum cli_exit cmd_grow(const struct cli_args *args);
+enum cli_exit cmd_shrink(const struct cli_args *args);
+enum cli_exit cmd_defrag(const struct cli_args *args);
+enum cli_exit cmd_rename(const struct cli_args *args);
+enum cli_exit cmd_rm(const struct cli_args *args);
+enum cli_exit cmd_attach(const struct cli_args *args);
+enum cli_exit cmd_write(const struct cli_args *args);
+enum cli_exit cmd_commit(const struct cli_args *args);
+enum cli_exit cmd_meta(const struct cli_args *args);
 
 #endif

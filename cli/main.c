@@ -9,46 +9,95 @@
 #include "terminal.h"
 
 const struct cli_command cli_commands[] = {
-    {"info", "DISK", 1, 1u << OPT_JSON, "tell what a disk is made of",
+    {"info", "DISK", 1, 0, 1u << OPT_JSON, "tell what a disk is made of",
      "Tells what DISK is: type, capacity, links, extents, files, formats and flags.\n"
      "A missing or broken part is told in its place and the rest is still shown.",
      cmd_info},
-    {"map", "DISK", 1, 1u << OPT_JSON, "list which ranges are data, zero or absent",
+    {"map", "DISK", 1, 0, 1u << OPT_JSON, "list which ranges are data, zero or absent",
      "Lists the ranges of DISK that hold data, are zero, or are held by no link,\n"
      "with the link and the place in the file. Reads tables only, no data.",
      cmd_map},
-    {"convert", "SRC DST", 2,
-     1u << OPT_OUTPUT_TYPE | 1u << OPT_LEVEL | 1u << OPT_PROGRESS | 1u << OPT_OVERWRITE,
-     "write a disk's content as a raw image",
-     "Writes the content of SRC to DST as a raw image, with holes where SRC has no\n"
-     "data. A file appears under its name only when it is complete. SRC may be - or a\n"
-     "pipe for a streamOptimized disk; DST may be -, a pipe or a block device.",
+    {"convert", "SRC DST", 2, 0,
+     1u << OPT_OUTPUT_TYPE | 1u << OPT_ADAPTER | 1u << OPT_LEVEL | 1u << OPT_PROGRESS |
+         1u << OPT_OVERWRITE,
+     "write a disk's content as a new disk",
+     "Writes the content of SRC to DST as a raw image or as a VMDK of createType TYPE.\n"
+     "What SRC does not hold is not stored. DST appears under its name only when it is\n"
+     "complete. SRC may be - or a pipe for a streamOptimized disk; DST may be -, a pipe\n"
+     "or a block device for raw and streamOptimized.",
      cmd_convert},
-    {"read", "DISK", 1,
+    {"read", "DISK", 1, 0,
      1u << OPT_OFFSET | 1u << OPT_LENGTH | 1u << OPT_OUTPUT | 1u << OPT_OVERWRITE |
          1u << OPT_PROGRESS,
      "write a range of a disk's bytes to standard output",
      "Writes bytes of DISK to standard output. N takes K, M, G and T (1024-based).\n"
      "A range that ends past the disk is an error, and nothing is written.",
      cmd_read},
-    {"compare", "A B", 2, 1u << OPT_JSON | 1u << OPT_STRICT | 1u << OPT_PROGRESS,
+    {"compare", "A B", 2, 0, 1u << OPT_JSON | 1u << OPT_STRICT | 1u << OPT_PROGRESS,
      "tell whether two disks have the same content",
      "Exits with 0 when A and B have the same content, with 1 when they differ. What\n"
      "only the larger disk has must read as zeros.",
      cmd_compare},
-    {"check", "DISK", 1, 1u << OPT_REPAIR | 1u << OPT_JSON | 1u << OPT_PROGRESS,
+    {"check", "DISK", 1, 0, 1u << OPT_REPAIR | 1u << OPT_JSON | 1u << OPT_PROGRESS,
      "tell whether a disk is sound, and repair it",
      "Looks at everything DISK and its parents are made of but the data itself. With\n"
      "--repair mends DISK, not its parents, where it can be proved what is right. What\n"
      "is replaced is kept in NAME.vdisk-repair-backup. Exits with 1 when faults remain.",
      cmd_check},
+    {"create", "DISK", 1, 0,
+     1u << OPT_TYPE | 1u << OPT_SIZE | 1u << OPT_ADAPTER | 1u << OPT_PARENT | 1u << OPT_PROGRESS,
+     "make an empty disk, or a child of a disk",
+     "Makes the disk DISK of createType TYPE. With --parent it is a child of that disk\n"
+     "and has its capacity. Nothing that exists is touched.",
+     cmd_create},
+    {"grow", "DISK", 1, 0, 1u << OPT_SIZE | 1u << OPT_KEEP_GEOMETRY | 1u << OPT_PROGRESS,
+     "make a disk larger",
+     "Gives DISK the capacity SIZE; what is added reads as zeros. Children, and disks\n"
+     "that another one in their folder calls its parent, are refused.",
+     cmd_grow},
+    {"shrink", "DISK", 1, 0, 1u << OPT_PROGRESS, "give the space of zeros back",
+     "Gives back the grains of a sparse disk that hold only zeros. Capacity and content\n"
+     "stay. Children are refused.",
+     cmd_shrink},
+    {"defrag", "DISK", 1, 0, 1u << OPT_PROGRESS, "put the grains of a sparse disk in order",
+     "Writes the grains of a sparse disk anew, in the order of the disk, without gaps.",
+     cmd_defrag},
+    {"rename", "SRC DST", 2, 0, 0, "give a disk another name",
+     "Renames descriptor and extents of SRC, and the names inside. Children are not\n"
+     "changed; those in the folder that name SRC are told.",
+     cmd_rename},
+    {"rm", "DISK", 1, 0, 1u << OPT_FORCE, "remove a disk with all its files",
+     "Removes the descriptor, the extents and the change tracking file of DISK; parents\n"
+     "stay.",
+     cmd_rm},
+    {"attach", "PARENT CHILD", 2, 0, 1u << OPT_CHECK, "tell a child where its parent is",
+     "Writes into CHILD where its parent is, after proving that PARENT is the one: the\n"
+     "content ID it was made for, and its capacity.",
+     cmd_attach},
+    {"commit", "CHILD", 1, 0, 1u << OPT_KEEP | 1u << OPT_PROGRESS,
+     "put a child's content into its parent",
+     "Writes what CHILD holds into its parent, joins the children of CHILD to that, and\n"
+     "removes CHILD. Refused when the parent has another child in its folder.",
+     cmd_commit},
+    {"write", "DISK", 1, 0,
+     1u << OPT_OFFSET | 1u << OPT_LENGTH | 1u << OPT_INPUT | 1u << OPT_PROGRESS,
+     "write standard input into a range of a disk",
+     "Writes bytes of standard input into DISK, from the first byte named on, and makes\n"
+     "them durable.",
+     cmd_write},
+    {"meta", "list|get|set DISK [KEY [VALUE]]", 2, 2, 1u << OPT_JSON,
+     "read and change the disk database",
+     "Lists the entries of the disk database of DISK, shows the one called KEY (of a\n"
+     "parent where DISK has none), or sets it to VALUE.",
+     cmd_meta},
     {0},
 };
 
 static void print_usage(FILE *out)
 {
     fputs("usage: vdisk COMMAND [OPTION]... OPERAND...\n\n"
-          "Reads virtual disks: VMDK of every kind, and raw images.\n\ncommands:\n",
+          "Reads, makes and changes virtual disks: VMDK of every kind, and raw "
+          "images.\n\ncommands:\n",
           out);
     for (const struct cli_command *c = cli_commands; c->name; c++)
         fprintf(out, "  %-10s %s\n", c->name, c->summary);

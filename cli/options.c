@@ -14,10 +14,20 @@ struct option_row {
 };
 
 static const struct option_row rows[NUM_OPTIONS] = {
-    [OPT_OUTPUT_TYPE] = {'O', "output-type", "TYPE", "what to write: raw (default)"},
-    [OPT_LEVEL] = {0, "level", "N", "compression level 0 to 12 of compressed types"},
+    [OPT_OUTPUT_TYPE] = {'O', "output-type", "TYPE",
+                         "what to write: raw (default) or a createType"},
+    [OPT_LEVEL] = {0, "level", "N", "compression level 1 to 12 of streamOptimized"},
+    [OPT_TYPE] = {'t', "type", "TYPE", "createType of the new disk"},
+    [OPT_SIZE] = {'s', "size", "SIZE", "capacity: bytes, or with K, M, G or T"},
+    [OPT_ADAPTER] = {'a', "adapter", "ADAPTER", "ide, buslogic, lsilogic (default), pvscsi, ..."},
+    [OPT_PARENT] = {0, "parent", "DISK", "make a child of DISK"},
+    [OPT_KEEP_GEOMETRY] = {0, "keep-geometry", NULL, "leave cylinders, heads and sectors alone"},
+    [OPT_CHECK] = {0, "check", NULL, "only tell whether it could be done"},
+    [OPT_KEEP] = {0, "keep", NULL, "do not remove the child afterwards"},
+    [OPT_INPUT] = {'i', "input", "FILE", "read FILE instead of standard input"},
+    [OPT_FORCE] = {0, "force", NULL, "also when it is the parent of another disk"},
     [OPT_PROGRESS] = {'p', "progress", NULL, "show progress, also where it is no terminal"},
-    [OPT_OFFSET] = {0, "offset", "N", "first byte to read (default 0)"},
+    [OPT_OFFSET] = {0, "offset", "N", "first byte (default 0)"},
     [OPT_LENGTH] = {0, "length", "N", "how many bytes (default: up to the end)"},
     [OPT_OUTPUT] = {'o', "output", "FILE", "write to FILE instead of standard output"},
     [OPT_OVERWRITE] = {0, "overwrite", NULL, "replace a target that exists"},
@@ -75,13 +85,14 @@ static int format_parse(const char *text, enum vd_source_format *ret, struct vd_
     return VD_OK;
 }
 
-static int level_check(const char *text, struct vd_error *err)
+static int level_parse(const char *text, int *ret, struct vd_error *err)
 {
     char *end;
     unsigned long level = strtoul(text, &end, 10);
 
-    if (text[0] < '0' || text[0] > '9' || *end != '\0' || level > 12)
-        return vd_error_set(err, VD_E_INVALID_ARG, "--level is '%s', expected 0 to 12", text);
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || level < 1 || level > 12)
+        return vd_error_set(err, VD_E_INVALID_ARG, "--level is '%s', expected 1 to 12", text);
+    *ret = (int)level;
     return VD_OK;
 }
 
@@ -117,7 +128,21 @@ static int apply_valued(struct cli_args *args, int id, const char *value, struct
         args->output = value;
         return VD_OK;
     case OPT_LEVEL:
-        return level_check(value, err);
+        return level_parse(value, &args->level, err);
+    case OPT_TYPE:
+        args->disk_type = value;
+        return VD_OK;
+    case OPT_ADAPTER:
+        args->adapter = value;
+        return VD_OK;
+    case OPT_INPUT:
+        args->input = value;
+        return VD_OK;
+    case OPT_PARENT:
+        args->parent = value;
+        return VD_OK;
+    case OPT_SIZE:
+        return size_parse("--size", value, &args->size_bytes, err);
     case OPT_OFFSET:
         return size_parse("--offset", value, &args->offset_bytes, err);
     case OPT_LENGTH:
@@ -207,8 +232,10 @@ static int take_operands(struct cli_args *args, int argc, char **argv, struct vd
 
     if (count < expected)
         return bad_usage(args->command, err, "missing operand, expected ", args->command->operands);
+    expected += args->command->more_operands;
     if (count > expected)
         return bad_usage(args->command, err, "unexpected operand ", argv[optind + expected]);
+    args->num_operands = count;
     for (int i = 0; i < count; i++) {
         args->operands[i] = argv[optind + i];
         if (args->operands[i][0] == '\0')

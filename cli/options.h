@@ -16,6 +16,15 @@ enum cli_exit { CLI_DONE = 0, CLI_NEGATIVE = 1, CLI_ERROR = 2 };
 enum cli_option_id {
     OPT_OUTPUT_TYPE,
     OPT_LEVEL,
+    OPT_TYPE,
+    OPT_SIZE,
+    OPT_ADAPTER,
+    OPT_PARENT,
+    OPT_KEEP_GEOMETRY,
+    OPT_CHECK,
+    OPT_FORCE,
+    OPT_KEEP,
+    OPT_INPUT,
     OPT_PROGRESS,
     OPT_OFFSET,
     OPT_LENGTH,
@@ -36,7 +45,12 @@ enum cli_option_id {
 };
 
 #define CLI_MAX_PARENT_DIRS 32
-#define CLI_MAX_OPERANDS    2
+#define CLI_MAX_OPERANDS    4
+
+/* createTypes that can be written. */
+#define CLI_DISK_TYPES                                                              \
+    "monolithicSparse monolithicFlat twoGbMaxExtentSparse twoGbMaxExtentFlat vmfs " \
+    "vmfsThin vmfsSparse seSparse"
 
 /* What was asked for; strings belong to argv. */
 struct cli_args {
@@ -44,19 +58,27 @@ struct cli_args {
     unsigned given; /* bit per cli_option_id */
     const char *output_type;
     const char *output;
+    const char *disk_type;
+    const char *adapter;
+    const char *parent;
+    const char *input;
+    int level; /* 0: not given */
+    uint64_t size_bytes;
     uint64_t offset_bytes;
     uint64_t length_bytes;
     enum vd_source_format format;
     unsigned vmdk_flags;
     const char *parent_dirs[CLI_MAX_PARENT_DIRS + 1]; /* NULL-terminated */
     const char *operands[CLI_MAX_OPERANDS];
+    int num_operands;
 };
 
 struct cli_command {
     const char *name;
     const char *operands; /* as the usage line shows them */
-    int num_operands;
-    unsigned options; /* bit per cli_option_id; those that open a disk are added for everyone */
+    int num_operands;     /* at least */
+    int more_operands;    /* that may follow */
+    unsigned options;     /* bit per cli_option_id; those that open a disk are added for everyone */
     const char *summary;
     const char *description; /* lines for --help, the last without newline */
     enum cli_exit (*run)(const struct cli_args *args);

@@ -4,7 +4,7 @@
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-commands='info map convert read compare check'
+commands='info map convert read compare check create grow shrink defrag rename rm attach commit write meta'
 
 test_help() { shows help --help; }
 test_help_of_info() { shows help-info help info; }
@@ -13,6 +13,16 @@ test_help_of_convert() { shows help-convert help convert; }
 test_help_of_read() { shows help-read help read; }
 test_help_of_compare() { shows help-compare help compare; }
 test_help_of_check() { shows help-check help check; }
+test_help_of_create() { shows help-create help create; }
+test_help_of_grow() { shows help-grow help grow; }
+test_help_of_shrink() { shows help-shrink help shrink; }
+test_help_of_defrag() { shows help-defrag help defrag; }
+test_help_of_rename() { shows help-rename help rename; }
+test_help_of_rm() { shows help-rm help rm; }
+test_help_of_attach() { shows help-attach help attach; }
+test_help_of_commit() { shows help-commit help commit; }
+test_help_of_write() { shows help-write help write; }
+test_help_of_meta() { shows help-meta help meta; }
 
 test_help_is_the_same_however_asked() {
     for command in $commands; do
@@ -70,7 +80,7 @@ completions() {
 test_completion() {
     touch disk.vmdk
     mkdir folder
-    same "$(completions vdisk c)" $'check\ncompare\nconvert' commands
+    same "$(completions vdisk co)" $'commit\ncompare\nconvert' commands
     same "$(completions vdisk --v)" --version
     same "$(completions vdisk map --js)" --json options
     same "$(completions vdisk convert -f '')" $'raw\nvmdk' formats
@@ -100,17 +110,24 @@ test_wrong_usage() {
     fails_with "map: unexpected operand b" map a b
     fails_with "map: an operand is empty" map ''
     fails_with "--format is 'qcow2', expected raw or vmdk" map -f qcow2 disk
-    fails_with "--level is '13', expected 0 to 12" convert --level 13 a b
-    fails_with "--level is '-1', expected 0 to 12" convert --level -1 a b
+    fails_with "--level is '13', expected 1 to 12" convert --level 13 a b
+    fails_with "--level is '-1', expected 1 to 12" convert --level -1 a b
     fails_with "--offset: cannot read '1X' as a size" read --offset 1X disk
     fails_with "--length: cannot read '-1' as a size" read --length -1 disk
     mapfile -t many < <(printf -- '--parent-dir=d%d\n' {1..33})
     fails_with "--parent-dir is given more than 32 times" map "${many[@]}" disk
 }
 
-test_types_to_come_are_told() {
+test_types_are_told() {
     truncate -s 1M a.raw
-    fails_with "cannot write streamOptimized yet; it can write: raw" convert -O streamOptimized a.raw b
+    fails_with "create knows no type 'qcow2'; it can make: mono" create -t qcow2 -s 1M b.vmdk
+    fails_with "create: --type is missing" create -s 1M b.vmdk
+    fails_with "create: --size is missing" create -t vmfs b.vmdk
+    fails_with "--size is 1000 bytes, expected a multiple of 512" create -t vmfs -s 1000 b.vmdk
+    fails_with "grow: --size is missing" grow b.vmdk
+    fails_with "meta: expected list DISK" meta frob b.vmdk
+    fails_with "meta: expected list DISK" meta get b.vmdk
+    fails_with "can take raw and streamOptimized, not vmfs" convert -O vmfs a.raw -
     fails_with "knows no type 'qcow2'; it can write: raw" convert -O qcow2 a.raw b
     vdisk convert -O raw --level 6 a.raw b
     same_files a.raw b

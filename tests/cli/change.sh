@@ -1,0 +1,168 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Making and changing disks, seen with qemu-img's eyes too.
+# shellcheck source=tests/cli/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+types='monolithicSparse monolithicFlat twoGbMaxExtentSparse twoGbMaxExtentFlat vmfs vmfsThin vmfsSparse seSparse'
+
+# 4 MiB with a few stretches of data.
+make_raw() {
+    truncate -s 4M "$1"
+    noise 70001 "${2:-7}" | dd of="$1" bs=1 seek=131073 conv=notrunc status=none
+    noise 512 9 | dd of="$1" bs=512 seek=8191 conv=notrunc status=none
+}
+
+# Those qemu-img knows; it reads a vmfsSparse disk only as a child.
+qemu_agrees() {
+    case $1 in vmfsSparse*) return ;; esac
+    [ "$(qemu-img compare -f raw -F vmdk want.raw "$1")" = "Images are identical." ] ||
+        fail "qemu-img reads something else in $1"
+    case $1 in *parse.vmdk) qemu-img check -q "$1" || fail "qemu-img check finds faults in $1" ;; esac
+}
+
+nothing_temporary() {
+    local left
+
+    left=$(find . -name '.vdisk-*' -o -name '*.partial')
+    [ -z "$left" ] || fail "left behind: $left"
+}
+
+test_every_type_from_every_type() {
+    local from to
+
+    need qemu-img
+    make_raw want.raw
+    for from in $types streamOptimized; do
+        vdisk convert -O "$from" want.raw "from-$from.vmdk"
+        qemu_agrees "from-$from.vmdk"
+    done
+    for from in $types streamOptimized; do
+        for to in $types streamOptimized; do
+            vdisk convert -O "$to" "from-$from.vmdk" "$to.vmdk"
+            vdisk compare --strict "$to.vmdk" want.raw || fail "$from to $to"
+            qemu_agrees "$to.vmdk"
+            vdisk rm "$to.vmdk"
+        done
+    done
+    nothing_temporary
+}
+
+test_streams_through_pipes() {
+    make_raw want.raw
+    vdisk convert -O streamOptimized want.raw - >a.vmdk
+    vdisk convert -O streamOptimized - - <a.vmdk >b.vmdk
+    vdisk compare b.vmdk want.raw
+    vdisk convert -O monolithicSparse - c.vmdk <b.vmdk
+    vdisk compare c.vmdk want.raw
+    vdisk convert - d.raw <b.vmdk
+    same_files d.raw want.raw
+    fails_with "a raw stream does not tell its size" convert -f raw -O vmfs - e.vmdk
+    nothing_temporary
+}
+
+test_existing_targets() {
+    make_raw want.raw
+    vdisk create -t monolithicFlat -s 1M a.vmdk
+    fails_with "'a.vmdk' exists" convert -O vmfs want.raw a.vmdk
+    fails_with "there is something of that name" create -t vmfs -s 1M a.vmdk
+    vdisk convert --overwrite -O monolithicSparse want.raw a.vmdk
+    vdisk compare a.vmdk want.raw
+    [ ! -e a-flat.vmdk ] || fail "the old extent is still there"
+    fails_with "is a file of the source" convert --overwrite -O vmfs a.vmdk a.vmdk
+    fails_with "does not end in .vmdk" convert -O vmfs want.raw b.raw
+    nothing_temporary
+}
+
+test_interrupted_convert_leaves_nothing() {
+    local status=0
+
+    truncate -s 1G big.raw
+    noise 16777216 | dd of=big.raw conv=notrunc status=none
+    for type in monolithicFlat streamOptimized; do
+        "$VDISK" convert --level 12 -O "$type" big.raw t.vmdk 2>err &
+        kill -TERM $!
+        wait $! || status=$?
+        same "$(find . -name '*.vmdk')" "" "$type: left behind"
+    done
+}
+
+# write, snapshot, commit
+test_chain() {
+    local base child
+
+    need qemu-img
+    for base in monolithicSparse twoGbMaxExtentFlat vmfs; do
+        for child in monolithicSparse twoGbMaxExtentSparse vmfsSparse seSparse; do
+            make_raw want.raw
+            vdisk convert -O "$base" want.raw base.vmdk
+            vdisk create -t "$child" --parent base.vmdk one.vmdk
+            noise 300001 3 >patch.raw
+            vdisk write --offset 100001 -i patch.raw one.vmdk
+            dd if=patch.raw of=want.raw bs=1 seek=100001 conv=notrunc status=none
+            vdisk compare one.vmdk want.raw
+            vdisk create -t "$child" --parent one.vmdk two.vmdk
+            vdisk commit one.vmdk
+            [ ! -e one.vmdk ] || fail "the child is still there"
+            vdisk compare base.vmdk want.raw
+            vdisk compare two.vmdk want.raw
+            qemu-img compare -q -f raw -F vmdk want.raw base.vmdk
+            vdisk rm two.vmdk
+            vdisk rm base.vmdk
+            same "$(find . -name '*.vmdk')" "" "$base $child: files"
+        done
+    done
+}
+
+test_grow_shrink_defrag_rename() {
+    local type
+
+    need qemu-img
+    for type in monolithicSparse monolithicFlat twoGbMaxExtentSparse twoGbMaxExtentFlat vmfs vmfsThin; do
+        make_raw want.raw
+        vdisk convert -O "$type" want.raw a.vmdk
+        truncate -s 5M want.raw
+        vdisk grow -s 5M a.vmdk
+        head -c 70001 /dev/zero | vdisk write --offset 131073 a.vmdk
+        head -c 70001 /dev/zero | dd of=want.raw bs=1 seek=131073 conv=notrunc status=none
+        vdisk shrink a.vmdk
+        vdisk defrag a.vmdk
+        vdisk rename a.vmdk "$type.vmdk"
+        vdisk compare --strict "$type.vmdk" want.raw
+        qemu_agrees "$type.vmdk"
+        vdisk rm "$type.vmdk"
+        same "$(find . -name '*.vmdk')" "" "$type: files"
+    done
+}
+
+test_refusals() {
+    vdisk create -t monolithicSparse -s 1M base.vmdk
+    vdisk create -t monolithicSparse --parent base.vmdk child.vmdk
+    fails_with "it is the parent of '.*child.vmdk'" grow -s 2M base.vmdk
+    fails_with "it is the parent of '.*child.vmdk'" rm base.vmdk
+    fails_with "it is a child" grow -s 2M child.vmdk
+    fails_with "it is a child of 'base.vmdk'" shrink child.vmdk
+    fails_with "has no parent" commit base.vmdk
+    fails_with "the parent rests on the child itself" attach child.vmdk base.vmdk
+    vdisk create -t monolithicSparse --parent base.vmdk other.vmdk
+    fails_with "is also that of '.*'" commit child.vmdk
+    vdisk rm other.vmdk
+    vdisk rename base.vmdk moved.vmdk 2>err
+    grep -q "child.vmdk' names 'base.vmdk' as its parent" err || fail "the child was not told"
+    fails_with "base.vmdk" read child.vmdk
+    vdisk attach moved.vmdk child.vmdk
+    vdisk read child.vmdk >/dev/null
+}
+
+test_meta() {
+    vdisk create -t monolithicFlat -s 1M -a ide a.vmdk
+    same "$(vdisk meta get a.vmdk adapterType)" ide
+    vdisk meta set a.vmdk comment "what it is for"
+    same "$(vdisk meta get a.vmdk comment)" "what it is for"
+    same "$(vdisk meta list a.vmdk | grep comment)" "comment = what it is for"
+    same "$(vdisk meta get --json a.vmdk comment | tr -d ' \n')" '{"comment":"whatitisfor"}'
+    fails_with "has no key 'frob'" meta get a.vmdk frob
+    fails_with "quotes or line ends" meta set a.vmdk comment 'a "b"'
+}
+
+run_tests "$@"
