@@ -47,6 +47,7 @@
     X(NOT_A_DISK,       NOT_A_DISK,    EINVAL,       16063, "not a virtual disk")                  \
     X(DAMAGED,          DAMAGED,       EIO,          16006, "the virtual disk is damaged")         \
     X(TRUNCATED,        DAMAGED,       EIO,          16006, "the file ends too early")             \
+    X(CANT_REPAIR,      DAMAGED,       EIO,          16062, "damage that cannot be repaired")      \
     X(VERSION,          VERSION,       ENOTSUP,      16011, "unsupported version")                 \
     X(DISK_FEATURE,     NOT_SUPPORTED, ENOTSUP,      16013, "unsupported disk feature")            \
     X(ENCRYPTED,        NOT_SUPPORTED, ENOKEY,       30,    "the disk is encrypted")               \
