@@ -10,34 +10,16 @@
 #include "vmdk/vmdk.h"
 
 #include <inttypes.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/units.h"
-#include "vmdk/chain.h"
-#include "vmdk/leaf.h"
-#include "vmdk/mover.h"
-
-struct vmdk_disk {
-    struct vd_disk base;
-    struct vd_chain *chain;
-    struct vd_mover *mover;
-    struct vd_leaf *leaf;
-    pthread_mutex_t change_lock; /* of the descriptor, and of the first write */
-    atomic_bool writing;         /* all that comes before the first write is done */
-};
-
-static struct vmdk_disk *disk_of(struct vd_disk *self)
-{
-    return (struct vmdk_disk *)self;
-}
+#include "vmdk/vmdk-int.h"
 
 static int vmdk_read(struct vd_disk *self, uint64_t start_sectors, uint64_t count_sectors,
                      void *buffer, struct vd_error *err)
 {
-    return vd_mover_read(disk_of(self)->mover, start_sectors, count_sectors, buffer, err);
+    return vd_mover_read(vmdk_disk_of(self)->mover, start_sectors, count_sectors, buffer, err);
 }
 
 static int first_write_locked(struct vmdk_disk *disk, struct vd_error *err)
@@ -55,7 +37,7 @@ static int first_write_locked(struct vmdk_disk *disk, struct vd_error *err)
 static int vmdk_write(struct vd_disk *self, uint64_t start_sectors, uint64_t count_sectors,
                       const void *buffer, struct vd_error *err)
 {
-    struct vmdk_disk *disk = disk_of(self);
+    struct vmdk_disk *disk = vmdk_disk_of(self);
     int r = 0;
     if (!atomic_load_explicit(&disk->writing, memory_order_acquire)) {
         (void)pthread_mutex_lock(&disk->change_lock);
@@ -67,13 +49,13 @@ static int vmdk_write(struct vd_disk *self, uint64_t start_sectors, uint64_t cou
 
 static int vmdk_flush(struct vd_disk *self, struct vd_error *err)
 {
-    return self->read_only ? 0 : vd_mover_flush(disk_of(self)->mover, err);
+    return self->read_only ? 0 : vd_mover_flush(vmdk_disk_of(self)->mover, err);
 }
 
 static int vmdk_map(struct vd_disk *self, uint64_t start_sectors, uint64_t count_sectors,
                     struct vd_run *runs, size_t max_runs, size_t *ret_runs, struct vd_error *err)
 {
-    return vd_mover_map(disk_of(self)->mover, start_sectors, count_sectors, runs, max_runs,
+    return vd_mover_map(vmdk_disk_of(self)->mover, start_sectors, count_sectors, runs, max_runs,
                         ret_runs, err);
 }
 
@@ -115,7 +97,7 @@ static uint32_t leaf_grain_sectors(const struct vd_link *leaf)
 
 static void vmdk_info(struct vd_disk *self, struct vd_disk_info *ret)
 {
-    struct vmdk_disk *disk = disk_of(self);
+    struct vmdk_disk *disk = vmdk_disk_of(self);
     const struct vd_chain *chain = disk->chain;
     const struct vd_link *leaf = chain->links[0];
     *ret = (struct vd_disk_info){
@@ -138,18 +120,18 @@ static void vmdk_info(struct vd_disk *self, struct vd_disk_info *ret)
 
 static const char *vmdk_meta_get(struct vd_disk *self, const char *key)
 {
-    return disk_ddb(disk_of(self), key);
+    return disk_ddb(vmdk_disk_of(self), key);
 }
 
 static const char *vmdk_meta_key(struct vd_disk *self, size_t index)
 {
-    return vd_leaf_key(disk_of(self)->leaf, index);
+    return vd_leaf_key(vmdk_disk_of(self)->leaf, index);
 }
 
 static int vmdk_meta_set(struct vd_disk *self, const char *key, const char *value,
                          struct vd_error *err)
 {
-    struct vmdk_disk *disk = disk_of(self);
+    struct vmdk_disk *disk = vmdk_disk_of(self);
     (void)pthread_mutex_lock(&disk->change_lock);
     int r = vd_leaf_set(disk->leaf, key, value, err);
     (void)pthread_mutex_unlock(&disk->change_lock);
@@ -160,14 +142,18 @@ static void free_parts(struct vmdk_disk *disk)
 {
     vd_mover_free(disk->mover);
     vd_leaf_free(disk->leaf);
-    vd_chain_free(disk->chain);
+    vd_chain_free(disk->chain); /* with the links of what is below, but not their tables */
+    if (disk->below != NULL) {
+        free(disk->below->base.path);
+        free_parts(disk->below);
+    }
     (void)pthread_mutex_destroy(&disk->change_lock);
     free(disk);
 }
 
 static int vmdk_close(struct vd_disk *self, struct vd_error *err)
 {
-    struct vmdk_disk *disk = disk_of(self);
+    struct vmdk_disk *disk = vmdk_disk_of(self);
     int r = 0;
     if (!self->read_only) {
         r = vd_mover_finish(disk->mover, err);
