@@ -539,11 +539,27 @@ VixError VixDiskLib_ConnectEx(const VixDiskLibConnectParams *connectParams, Bool
 /* Disks still open on it stay usable. */
 VixError VixDiskLib_Disconnect(VixDiskLibConnection connection);
 
-/* Disks. Output pointers are NULL or 0 after any failure. */
+/* Disks. Output pointers are NULL or 0 after any failure.
+ *
+ * A progress function may be NULL. It is called on the calling thread with percentages that rise,
+ * 100 after success only; its result is ignored. */
 
+/* Nothing is overwritten (VIX_E_FILE_ALREADY_EXISTS); a failure leaves no files behind. */
+VixError VixDiskLib_Create(const VixDiskLibConnection connection, const char *path,
+                           const VixDiskLibCreateParams *createParams,
+                           VixDiskLibProgressFunc progressFunc, void *progressCallbackData);
+/* MONOLITHIC_SPARSE or SPLIT_SPARSE. The child is not opened. Writing to the parent later makes it
+ * useless (VIX_E_DISK_CID_MISMATCH). */
+VixError VixDiskLib_CreateChild(VixDiskLibHandle diskHandle, const char *childPath,
+                                VixDiskLibDiskType diskType, VixDiskLibProgressFunc progressFunc,
+                                void *progressCallbackData);
+
+/* Without VIXDISKLIB_FLAG_OPEN_READ_ONLY, on a connection that is not read-only, the disk is open
+ * for writing, and for nobody else meanwhile (VIX_E_FILE_ALREADY_LOCKED). */
 VixError VixDiskLib_Open(const VixDiskLibConnection connection, const char *path, uint32 flags,
                          VixDiskLibHandle *diskHandle);
-/* Waits for outstanding I/O; the handle is gone whatever the result. */
+/* Waits for outstanding I/O and makes what was written durable; the handle is gone whatever the
+ * result. */
 VixError VixDiskLib_Close(VixDiskLibHandle diskHandle);
 VixError VixDiskLib_GetInfo(VixDiskLibHandle diskHandle, VixDiskLibInfo **info);
 void VixDiskLib_FreeInfo(VixDiskLibInfo *info);
@@ -553,10 +569,18 @@ const char *VixDiskLib_GetTransportMode(VixDiskLibHandle diskHandle);
 /* Any part beyond the capacity: VIX_E_DISK_OUTOFRANGE, and nothing is transferred. */
 VixError VixDiskLib_Read(VixDiskLibHandle diskHandle, VixDiskLibSectorType startSector,
                          VixDiskLibSectorType numSectors, uint8 *readBuffer);
+/* VIX_E_FILE_READ_ONLY on a disk that is open for reading only. */
+VixError VixDiskLib_Write(VixDiskLibHandle diskHandle, VixDiskLibSectorType startSector,
+                          VixDiskLibSectorType numSectors, const uint8 *writeBuffer);
 /* VIX_ASYNC: accepted, and the callback comes exactly once. Anything else: no callback comes. */
 VixError VixDiskLib_ReadAsync(VixDiskLibHandle diskHandle, VixDiskLibSectorType startSector,
                               VixDiskLibSectorType numSectors, uint8 *readBuffer,
                               VixDiskLibCompletionCB callback, void *cbData);
+VixError VixDiskLib_WriteAsync(VixDiskLibHandle diskHandle, VixDiskLibSectorType startSector,
+                               VixDiskLibSectorType numSectors, const uint8 *writeBuffer,
+                               VixDiskLibCompletionCB callback, void *cbData);
+/* Makes durable what was written before; does not wait for asynchronous writes. */
+VixError VixDiskLib_Flush(VixDiskLibHandle diskHandle);
 /* Until every asynchronous request of the handle has had its callback. */
 VixError VixDiskLib_Wait(VixDiskLibHandle diskHandle);
 
@@ -589,9 +613,51 @@ VixError VixDiskLib_FreeBlockList(VixDiskLibBlockList *blockList);
  * VIX_E_BUFFER_TOOSMALL and the bytes needed, final NULs included. */
 VixError VixDiskLib_ReadMetadata(VixDiskLibHandle diskHandle, const char *key, char *buf,
                                  size_t bufLen, size_t *requiredLen);
+/* Creates or replaces; durable when it returns. */
+VixError VixDiskLib_WriteMetadata(VixDiskLibHandle diskHandle, const char *key, const char *val);
 /* "key1\0key2\0...keyN\0\0" */
 VixError VixDiskLib_GetMetadataKeys(VixDiskLibHandle diskHandle, char *keys, size_t maxLen,
                                     size_t *requiredLen);
+
+/* Files of disks that nobody has open */
+
+/* Descriptor and extents of one link; parents stay. */
+VixError VixDiskLib_Unlink(VixDiskLibConnection connection, const char *path);
+/* `capacity` is the new one, in sectors, and larger than the old one. */
+VixError VixDiskLib_Grow(VixDiskLibConnection connection, const char *path,
+                         VixDiskLibSectorType capacity, Bool updateGeometry,
+                         VixDiskLibProgressFunc progressFunc, void *progressCallbackData);
+/* Descriptor and extents; children keep the old name of their parent. */
+VixError VixDiskLib_Rename(const char *srcFileName, const char *dstFileName);
+/* The whole chain of `srcPath` as a new disk without parents, with the capacity of the source.
+ * Without params the disk is of the source's type. */
+VixError VixDiskLib_Clone(const VixDiskLibConnection dstConnection, const char *dstPath,
+                          const VixDiskLibConnection srcConnection, const char *srcPath,
+                          const VixDiskLibCreateParams *vixCreateParams,
+                          VixDiskLibProgressFunc progressFunc, void *progressCallbackData,
+                          Bool overWrite);
+/* VIX_E_DISK_NEEDSREPAIR for damage without `repair`, VIX_E_DISK_CANTREPAIR for damage that is left
+ * with it. */
+VixError VixDiskLib_CheckRepair(const VixDiskLibConnection connection, const char *filename,
+                                Bool repair);
+
+/* Operations on an open disk */
+
+/* Both ask for a disk that is open for writing; other calls find it busy meanwhile
+ * (VIX_E_OBJECT_IS_BUSY), and a disk that cannot be opened again afterwards leaves a handle that
+ * can only be closed. Shrink gives the grains back that hold zeros, Defragment puts them in order.
+ */
+VixError VixDiskLib_Shrink(VixDiskLibHandle diskHandle, VixDiskLibProgressFunc progressFunc,
+                           void *progressCallbackData);
+VixError VixDiskLib_Defragment(VixDiskLibHandle diskHandle, VixDiskLibProgressFunc progressFunc,
+                               void *progressCallbackData);
+/* In bytes, at most. VIXDISKLIB_DISK_UNKNOWN: a clone of the same type. */
+VixError VixDiskLib_SpaceNeededForClone(VixDiskLibHandle diskHandle,
+                                        VixDiskLibDiskType cloneDiskType, uint64 *spaceNeeded);
+VixError VixDiskLib_IsAttachPossible(VixDiskLibHandle parent, VixDiskLibHandle child);
+/* `child`, open as a single link, becomes the chain. `parent` is gone, after a failure too; closing
+ * it is allowed and not needed. */
+VixError VixDiskLib_Attach(VixDiskLibHandle parent, VixDiskLibHandle child);
 
 /* Never NULL but for lack of memory; free with VixDiskLib_FreeErrorText. `locale` is ignored. */
 char *VixDiskLib_GetErrorText(VixError err, const char *locale);

@@ -11,12 +11,23 @@
 #include "vix/library.h"
 #include "vix/report.h"
 
+struct direction {
+    const char *function;
+    const char *doing; /* the head of a sentence */
+    bool writes;
+};
+
+static const struct direction reading = {"VixDiskLib_ReadAsync", "reading", false};
+static const struct direction writing = {"VixDiskLib_WriteAsync", "writing", true};
+
 struct vd_vix_request {
     struct vd_task task; /* first, so that a task is its request */
     struct vd_vix_disk *disk;
     uint64_t start_sectors;
     uint64_t count_sectors;
-    uint8 *buffer;
+    uint8 *read_buffer; /* one of the two */
+    const uint8 *write_buffer;
+    const struct direction *direction;
     VixDiskLibCompletionCB callback;
     void *callback_data;
     struct vd_vix_request *next_spare;
@@ -86,15 +97,24 @@ static void request_end(struct vd_vix_request *request)
     vd_vix_put(&disk->node);
 }
 
+static int transfer(const struct vd_vix_request *request, struct vd_error *err)
+{
+    struct vd_disk *disk = request->disk->disk;
+    if (request->direction->writes)
+        return vd_disk_write(disk, request->start_sectors, request->count_sectors,
+                             request->write_buffer, err);
+    return vd_disk_read(disk, request->start_sectors, request->count_sectors, request->read_buffer,
+                        err);
+}
+
 /* Where no thread can be had a task runs on the caller, perhaps inside another callback: what is
  * current is put back afterwards. */
 static void request_run(struct vd_task *task)
 {
     struct vd_vix_request *request = (struct vd_vix_request *)task;
     struct vd_error err = VD_ERROR_INIT;
-    int r = vd_disk_read(request->disk->disk, request->start_sectors, request->count_sectors,
-                         request->buffer, &err);
-    VixError result = vd_vix_result("VixDiskLib_ReadAsync", r, &err);
+    int r = transfer(request, &err);
+    VixError result = vd_vix_result(request->direction->function, r, &err);
 
     const struct vd_vix_disk *outer = calling_back;
     calling_back = request->disk;
@@ -103,21 +123,33 @@ static void request_run(struct vd_task *task)
     request_end(request);
 }
 
+static bool is_read_only(const struct vd_vix_disk *disk)
+{
+    struct vd_disk_info info;
+    vd_disk_info(disk->disk, &info);
+    return info.read_only;
+}
+
 /* What can be judged now is refused now, without a callback. */
 static int request_check(struct vd_vix_disk *disk, const struct vd_vix_request *wanted,
                          struct vd_error *err)
 {
+    const struct direction *direction = wanted->direction;
     const char *path = vd_disk_path(disk->disk);
     uint64_t capacity = vd_disk_capacity(disk->disk);
-    if (!wanted->buffer)
-        return vd_error_set(err, VD_E_INVALID_ARG, "reading '%s': the buffer is NULL", path);
+    if (!wanted->read_buffer && !wanted->write_buffer)
+        return vd_error_set(err, VD_E_INVALID_ARG, "%s '%s': the buffer is NULL", direction->doing,
+                            path);
     if (!wanted->callback)
-        return vd_error_set(err, VD_E_INVALID_ARG, "reading '%s': the callback is NULL", path);
+        return vd_error_set(err, VD_E_INVALID_ARG, "%s '%s': the callback is NULL",
+                            direction->doing, path);
+    if (direction->writes && is_read_only(disk))
+        return vd_error_set(err, VD_E_READ_ONLY, "writing '%s': it is open for reading only", path);
     if (!vd_range_inside(wanted->start_sectors, wanted->count_sectors, capacity))
-        return vd_error_set(err, VD_E_OUT_OF_RANGE,
-                            "reading '%s': %" PRIu64 " sectors from sector %" PRIu64
-                            ", but the disk has %" PRIu64,
-                            path, wanted->count_sectors, wanted->start_sectors, capacity);
+        return vd_error_set(
+            err, VD_E_OUT_OF_RANGE,
+            "%s '%s': %" PRIu64 " sectors from sector %" PRIu64 ", but the disk has %" PRIu64,
+            direction->doing, path, wanted->count_sectors, wanted->start_sectors, capacity);
     return VD_OK;
 }
 
@@ -130,7 +162,7 @@ static int request_submit(struct vd_vix_disk *disk, const struct vd_vix_request 
         return r;
     struct vd_vix_request *request = request_begin(&disk->requests);
     if (!request)
-        return vd_error_set(err, VD_E_NO_MEMORY, "reading '%s': out of memory",
+        return vd_error_set(err, VD_E_NO_MEMORY, "%s '%s': out of memory", wanted->direction->doing,
                             vd_disk_path(disk->disk));
     *request = *wanted;
     request->disk = disk;
@@ -152,21 +184,44 @@ static int submit(VixDiskLibHandle handle, const struct vd_vix_request *wanted,
     return r;
 }
 
+static VixError submit_result(VixDiskLibHandle handle, const struct vd_vix_request *wanted)
+{
+    struct vd_error err = VD_ERROR_INIT;
+    int r = submit(handle, wanted, &err);
+    return r < 0 ? vd_vix_result(wanted->direction->function, r, &err) : VIX_ASYNC;
+}
+
 VD_VIX_EXPORT VixError VixDiskLib_ReadAsync(VixDiskLibHandle diskHandle,
                                             VixDiskLibSectorType startSector,
                                             VixDiskLibSectorType numSectors, uint8 *readBuffer,
                                             VixDiskLibCompletionCB callback, void *cbData)
 {
-    struct vd_error err = VD_ERROR_INIT;
     const struct vd_vix_request wanted = {
         .start_sectors = startSector,
         .count_sectors = numSectors,
-        .buffer = readBuffer,
+        .read_buffer = readBuffer,
+        .direction = &reading,
         .callback = callback,
         .callback_data = cbData,
     };
-    int r = submit(diskHandle, &wanted, &err);
-    return r < 0 ? vd_vix_result("VixDiskLib_ReadAsync", r, &err) : VIX_ASYNC;
+    return submit_result(diskHandle, &wanted);
+}
+
+VD_VIX_EXPORT VixError VixDiskLib_WriteAsync(VixDiskLibHandle diskHandle,
+                                             VixDiskLibSectorType startSector,
+                                             VixDiskLibSectorType numSectors,
+                                             const uint8 *writeBuffer,
+                                             VixDiskLibCompletionCB callback, void *cbData)
+{
+    const struct vd_vix_request wanted = {
+        .start_sectors = startSector,
+        .count_sectors = numSectors,
+        .write_buffer = writeBuffer,
+        .direction = &writing,
+        .callback = callback,
+        .callback_data = cbData,
+    };
+    return submit_result(diskHandle, &wanted);
 }
 
 static int wait_drained(VixDiskLibHandle handle, struct vd_error *err)

@@ -132,3 +132,28 @@ VD_VIX_EXPORT VixError VixDiskLib_GetMetadataKeys(VixDiskLibHandle diskHandle, c
     }
     return metadata_result("VixDiskLib_GetMetadataKeys", r, &err);
 }
+
+static int value_write(struct vd_disk *disk, const char *key, const char *value,
+                       struct vd_error *err)
+{
+    const char *missing = key && key[0] != '\0' ? NULL : "key";
+    if (!missing && !value)
+        missing = "value";
+    if (missing)
+        return vd_error_set(err, VD_E_INVALID_ARG, "writing the disk database of '%s': no %s given",
+                            vd_disk_path(disk), missing);
+    return vd_disk_meta_set(disk, key, value, err);
+}
+
+VD_VIX_EXPORT VixError VixDiskLib_WriteMetadata(VixDiskLibHandle diskHandle, const char *key,
+                                                const char *val)
+{
+    struct vd_error err = VD_ERROR_INIT;
+    struct vd_vix_disk *disk;
+    int r = vd_vix_disk_get(diskHandle, &disk, &err);
+    if (r == VD_OK) {
+        r = value_write(disk->disk, key, val, &err);
+        vd_vix_put(&disk->node);
+    }
+    return vd_vix_result("VixDiskLib_WriteMetadata", r, &err);
+}

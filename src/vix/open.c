@@ -4,8 +4,8 @@
 
 #include <stdlib.h>
 
-#include "vix/config.h"
 #include "vix/error-text.h"
+#include "vix/local.h"
 #include "vix/report.h"
 #include "vmdk/vmdk.h"
 
@@ -17,53 +17,79 @@ static void disk_destroy(struct vd_vix_node *node)
     vd_vix_requests_done(&disk->requests);
 }
 
+static bool is_claimed(VixDiskLibHandle handle)
+{
+    struct vd_vix_node *node = vd_vix_get(handle, VD_VIX_CLAIMED);
+    if (node)
+        vd_vix_put(node);
+    return node != NULL;
+}
+
+static int not_found(VixDiskLibHandle handle, struct vd_error *err)
+{
+    if (!vd_vix_registry_is_open())
+        return vd_error_set(err, VD_E_NOT_INITIALISED, "the library is not initialised");
+    if (is_claimed(handle))
+        return vd_error_set(err, VD_E_BUSY,
+                            "the disk %p is in use by another call, which needs "
+                            "it for itself",
+                            (const void *)handle);
+    return vd_error_set(err, VD_E_INVALID_ARG, "%p is not an open disk%s", (const void *)handle,
+                        handle ? ", or no longer one" : "");
+}
+
 int vd_vix_disk_get(VixDiskLibHandle handle, struct vd_vix_disk **ret, struct vd_error *err)
 {
     struct vd_vix_node *node = vd_vix_get(handle, VD_VIX_DISK);
-    if (!node && !vd_vix_registry_is_open())
-        return vd_error_set(err, VD_E_NOT_INITIALISED, "the library is not initialised");
     if (!node)
-        return vd_error_set(err, VD_E_INVALID_ARG, "%p is not an open disk%s", (const void *)handle,
-                            handle ? ", or no longer one" : "");
+        return not_found(handle, err);
     *ret = (struct vd_vix_disk *)node;
     return VD_OK;
 }
 
-/* Unset, a descriptor names files in the disk's own folder tree only, since a disk can come from
- * anywhere. */
-#define ALLOW_OUTSIDE_NAME "vixDiskLib.disklib.AllowOutsideFolder"
-
-/* The compression bits belong to the network. */
-static unsigned vmdk_flags(uint32 flags)
+static int refuse_callback(VixDiskLibHandle handle, const char *doing, struct vd_error *err)
 {
-    unsigned result = VD_VMDK_READ_ONLY;
+    const struct vd_vix_disk *current = vd_vix_async_current();
+    if (!current || (const void *)current != (const void *)handle)
+        return VD_OK;
+    return vd_error_set(err, VD_E_BUSY,
+                        "%s '%s': called from a completion callback of the same disk, which would "
+                        "wait for itself",
+                        doing, vd_disk_path(current->disk));
+}
+
+int vd_vix_disk_claim(VixDiskLibHandle handle, const char *doing, struct vd_vix_disk **ret,
+                      struct vd_error *err)
+{
+    int r = refuse_callback(handle, doing, err);
+    if (r < 0)
+        return r;
+    struct vd_vix_node *node = vd_vix_turn(handle, VD_VIX_DISK, VD_VIX_CLAIMED);
+    if (!node)
+        return not_found(handle, err);
+    vd_vix_wait_alone(node);
+    *ret = (struct vd_vix_disk *)node;
+    return VD_OK;
+}
+
+void vd_vix_disk_release(struct vd_vix_disk *disk)
+{
+    /* NULL only for what is not claimed. */
+    (void)vd_vix_turn(disk, VD_VIX_CLAIMED, disk->disk ? VD_VIX_DISK : VD_VIX_SPENT);
+}
+
+/* The compression bits belong to the network. A connection for reading makes every disk read-only.
+ */
+static unsigned vmdk_flags(uint32 flags, bool read_only)
+{
+    unsigned result = 0;
+    if (read_only || flags & VIXDISKLIB_FLAG_OPEN_READ_ONLY)
+        result |= VD_VMDK_READ_ONLY;
     if (flags & VIXDISKLIB_FLAG_OPEN_SINGLE_LINK)
         result |= VD_VMDK_SINGLE_LINK;
     if (flags & VIXDISKLIB_FLAG_OPEN_UNBUFFERED)
         result |= VD_VMDK_UNBUFFERED;
-    if (vd_vix_config_u64(ALLOW_OUTSIDE_NAME, 0) != 0)
-        result |= VD_VMDK_ALLOW_OUTSIDE;
     return result;
-}
-
-static int open_path(const char *path, uint32 flags, struct vd_disk **ret, struct vd_error *err)
-{
-    if (!path || path[0] == '\0')
-        return vd_error_set(err, VD_E_INVALID_ARG, "opening a disk: no path is given");
-    if (path[0] == '[')
-        return vd_error_set(err, VD_E_NOT_FOUND,
-                            "opening '%s': a path on a datastore, on a connection to this machine",
-                            path);
-    struct vd_vmdk_options options = {.log = vd_vix_log(), .flags = vmdk_flags(flags)};
-    return vd_vmdk_open(path, &options, ret, err);
-}
-
-static void tell_read_only(const struct vd_vix_disk *disk, const char *path, uint32 flags)
-{
-    if (!disk->connection->read_only && !(flags & VIXDISKLIB_FLAG_OPEN_READ_ONLY))
-        vd_vix_info("VixDiskLib: VixDiskLib_Open: '%s' is open for reading only: this version does "
-                    "not write.",
-                    path);
 }
 
 /* Takes the connection's reference on success. */
@@ -73,11 +99,15 @@ static int disk_new(struct vd_vix_connection *connection, const char *path, uint
     VD_FREE struct vd_vix_disk *disk = calloc(1, sizeof *disk);
     if (!disk)
         return vd_error_set(err, VD_E_NO_MEMORY, "opening '%s': out of memory", path);
-    int r = open_path(path, flags, &disk->disk, err);
+    struct vd_vmdk_options options = vd_vix_local_options(vmdk_flags(flags, connection->read_only));
+    int r = vd_vix_local_path("opening", path, err);
+    if (r == VD_OK)
+        r = vd_vmdk_open(path, &options, &disk->disk, err);
     if (r < 0)
         return r;
     vd_vix_requests_init(&disk->requests);
     disk->connection = connection;
+    disk->open_flags = options.flags;
     disk->single_link = (flags & VIXDISKLIB_FLAG_OPEN_SINGLE_LINK) != 0;
     disk->node.kind = VD_VIX_DISK;
     disk->node.destroy = disk_destroy;
@@ -98,7 +128,6 @@ static int disk_open(VixDiskLibConnection handle, const char *path, uint32 flags
         vd_vix_put(&connection->node);
         return r;
     }
-    tell_read_only(disk, path, flags);
     r = vd_vix_add(&disk->node, disk);
     if (r < 0) {
         disk_destroy(&disk->node);
@@ -143,23 +172,24 @@ static int disk_end(struct vd_vix_disk *disk, struct vd_error *err)
     return r;
 }
 
+/* What was attached to a child, or lost, has nothing left to close. */
+static bool spent_close(VixDiskLibHandle handle)
+{
+    struct vd_vix_node *spent = vd_vix_take(handle, VD_VIX_SPENT);
+    if (spent)
+        vd_vix_put(spent);
+    return spent != NULL;
+}
+
 static int disk_close(VixDiskLibHandle handle, struct vd_error *err)
 {
-    struct vd_vix_disk *disk;
-    int r = vd_vix_disk_get(handle, &disk, err);
+    if (spent_close(handle))
+        return VD_OK;
+    int r = refuse_callback(handle, "closing", err);
     if (r < 0)
         return r;
-    bool inside = vd_vix_async_current() == disk;
-    struct vd_vix_node *taken = inside ? NULL : vd_vix_take(handle, VD_VIX_DISK);
-    vd_vix_put(&disk->node);
-    if (inside)
-        return vd_error_set(err, VD_E_BUSY,
-                            "closing '%s': called from a completion callback of the same disk, "
-                            "which would wait for itself",
-                            vd_disk_path(disk->disk));
-    if (!taken)
-        return vd_error_set(err, VD_E_INVALID_ARG, "%p was closed meanwhile", (const void *)handle);
-    return disk_end((struct vd_vix_disk *)taken, err);
+    struct vd_vix_node *taken = vd_vix_take(handle, VD_VIX_DISK);
+    return taken ? disk_end((struct vd_vix_disk *)taken, err) : not_found(handle, err);
 }
 
 VD_VIX_EXPORT VixError VixDiskLib_Close(VixDiskLibHandle diskHandle)
@@ -172,6 +202,8 @@ VD_VIX_EXPORT VixError VixDiskLib_Close(VixDiskLibHandle diskHandle)
 void vd_vix_disks_end(void)
 {
     struct vd_vix_node *node;
+    while ((node = vd_vix_take_any(VD_VIX_SPENT)))
+        vd_vix_put(node);
     while ((node = vd_vix_take_any(VD_VIX_DISK))) {
         struct vd_error err = VD_ERROR_INIT;
         int r = disk_end((struct vd_vix_disk *)node, &err);

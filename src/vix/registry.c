@@ -161,6 +161,17 @@ struct vd_vix_node *vd_vix_take(const void *address, enum vd_vix_kind kind)
     return node;
 }
 
+struct vd_vix_node *vd_vix_turn(const void *address, enum vd_vix_kind from, enum vd_vix_kind to)
+{
+    lock_registry();
+    struct vd_vix_node **at = find_locked(address, from);
+    struct vd_vix_node *node = at ? *at : NULL;
+    if (node)
+        node->kind = to;
+    unlock_registry();
+    return node;
+}
+
 static struct vd_vix_node **find_any_locked(enum vd_vix_kind kind)
 {
     for (size_t i = 0; i < BUCKETS; i++)

@@ -27,6 +27,8 @@ enum vd_vix_kind {
     VD_VIX_CONNECTION = 0x6e6e6f63,
     VD_VIX_DISK = 0x6b736964,
     VD_VIX_PARAMS = 0x61726170,
+    VD_VIX_CLAIMED = 0x6d69616c, /* a disk that one function has for itself */
+    VD_VIX_SPENT = 0x746e7073,   /* the handle of a disk that is gone; can only be closed */
 };
 
 /* First member of every registered object, which is one malloc'd piece. All fields belong to the
@@ -57,7 +59,11 @@ void vd_vix_hold(struct vd_vix_node *node);
 struct vd_vix_node *vd_vix_take(const void *address, enum vd_vix_kind kind);
 /* As vd_vix_take, of any object of the kind; for the end of the library. Works when closed. */
 struct vd_vix_node *vd_vix_take_any(enum vd_vix_kind kind);
-/* Until the caller's reference is the only one. */
+/* Makes the object at `address` one of another kind, at once for everybody who looks it up. No
+ * reference is taken: who makes a disk claimed has the registry's in its keeping. NULL when there
+ * is none of the kind `from`. */
+struct vd_vix_node *vd_vix_turn(const void *address, enum vd_vix_kind from, enum vd_vix_kind to);
+/* Until there is only one reference. */
 void vd_vix_wait_alone(struct vd_vix_node *node);
 
 #endif

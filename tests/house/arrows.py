@@ -21,7 +21,7 @@ MAY_USE = {
     "disk": ["base", "block"],
     "vmdk": ["base", "block", "codec", "disk"],
     "ops": ["base", "block", "codec", "disk", "vmdk"],
-    "vix": ["base", "block", "codec", "disk", "vmdk"],
+    "vix": ["base", "block", "codec", "disk", "vmdk", "ops"],
 }
 
 

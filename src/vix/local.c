@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vix/local.h"
+
+#include "vix/config.h"
+#include "vix/connection.h"
+#include "vix/report.h"
+
+/* Unset, a descriptor names files in the disk's own folder tree only, since a disk can come from
+ * anywhere. */
+#define ALLOW_OUTSIDE_NAME "vixDiskLib.disklib.AllowOutsideFolder"
+
+int vd_vix_local_path(const char *doing, const char *path, struct vd_error *err)
+{
+    if (!path || path[0] == '\0')
+        return vd_error_set(err, VD_E_INVALID_ARG, "%s a disk: no path is given", doing);
+    if (path[0] == '[')
+        return vd_error_set(err, VD_E_NOT_FOUND,
+                            "%s '%s': a path on a datastore, on a connection to this machine",
+                            doing, path);
+    return VD_OK;
+}
+
+int vd_vix_local_target(const char *doing, VixDiskLibConnection connection, const char *path,
+                        struct vd_error *err)
+{
+    struct vd_vix_connection *found;
+    int r = vd_vix_connection_get(connection, &found, err);
+    if (r < 0)
+        return r;
+    vd_vix_put(&found->node);
+    return vd_vix_local_path(doing, path, err);
+}
+
+struct vd_vmdk_options vd_vix_local_options(unsigned flags)
+{
+    if (vd_vix_config_u64(ALLOW_OUTSIDE_NAME, 0) != 0)
+        flags |= VD_VMDK_ALLOW_OUTSIDE;
+    return (struct vd_vmdk_options){.log = vd_vix_log(), .flags = flags};
+}
