@@ -17,11 +17,12 @@
 #define READ_SECTORS  64
 #define PROBE_SECTORS 128
 
-/* Symbols the plugin cannot do without, and those it can. Writing is not there yet. */
+/* Symbols the plugin cannot do without, and those it can. */
 /* clang-format off */
 #define REQUIRED(X)                                                                                \
     X(InitEx) X(Exit) X(GetErrorText) X(FreeErrorText) X(FreeConnectParams) X(ConnectEx) X(Open)   \
-    X(GetTransportMode) X(Close) X(Disconnect) X(GetInfo) X(FreeInfo) X(Read) X(ReadAsync) X(Wait)
+    X(GetTransportMode) X(Close) X(Disconnect) X(GetInfo) X(FreeInfo) X(Read) X(Write)             \
+    X(ReadAsync) X(WriteAsync) X(Flush) X(Wait) X(Create)
 #define OPTIONAL(X) X(QueryAllocatedBlocks) X(FreeBlockList) X(AllocateConnectParams)
 
 #define X(name) static __typeof__(&VixDiskLib_##name) vix_##name;
