@@ -43,7 +43,7 @@ int vd_check_window_at(struct vd_check_window *window, uint64_t offset_bytes, si
                        const uint8_t **ret, struct vd_error *err)
 {
     assert(length <= VD_CHECK_WINDOW_BYTES);
-    if (vd_file_holes_cover(&window->holes, offset_bytes, length)) {
+    if (vd_file_holes_end(&window->holes, offset_bytes) >= offset_bytes + length) {
         *ret = NULL;
         return 0;
     }

@@ -44,11 +44,11 @@ static uint64_t ask(struct vd_file_holes *holes, uint64_t offset)
     return known ? start : 0;
 }
 
-bool vd_file_holes_cover(struct vd_file_holes *holes, uint64_t offset_bytes, uint64_t length_bytes)
+uint64_t vd_file_holes_end(struct vd_file_holes *holes, uint64_t offset_bytes)
 {
     uint64_t hole_end;
 
     if (!recall(holes, offset_bytes, &hole_end))
         hole_end = ask(holes, offset_bytes);
-    return hole_end > offset_bytes && hole_end - offset_bytes >= length_bytes;
+    return hole_end > offset_bytes ? hole_end : 0;
 }

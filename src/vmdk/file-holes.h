@@ -24,7 +24,8 @@ struct vd_file_holes {
 
 void vd_file_holes_init(struct vd_file_holes *holes, struct vd_block *block);
 void vd_file_holes_done(struct vd_file_holes *holes);
-/* True when [offset, offset + length) is known to read as zeros because nothing is stored there. */
-bool vd_file_holes_cover(struct vd_file_holes *holes, uint64_t offset_bytes, uint64_t length_bytes);
+/* Where the hole that begins at or before `offset_bytes` ends; 0 when there is data, or when the
+ * file cannot tell. */
+uint64_t vd_file_holes_end(struct vd_file_holes *holes, uint64_t offset_bytes);
 
 #endif
