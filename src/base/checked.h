@@ -38,12 +38,6 @@ static inline uint64_t vd_div_up(uint64_t a, uint64_t b)
     return a / b + (a % b != 0);
 }
 
-/* a rounded up to a multiple of b; b > 0. */
-VD_MUST_CHECK static inline bool vd_round_up_u64(uint64_t a, uint64_t b, uint64_t *ret)
-{
-    return vd_mul_u64(vd_div_up(a, b), b, ret);
-}
-
 static inline bool vd_is_power_of_two(uint64_t v)
 {
     return v != 0 && (v & (v - 1)) == 0;

@@ -24,7 +24,6 @@ int vd_cowd_allocate(struct vd_extent *self, uint64_t grain, uint64_t *ret_offse
 int vd_cowd_publish(struct vd_extent *self, uint64_t grain, uint64_t offset_bytes,
                     struct vd_error *err);
 int vd_cowd_zero(struct vd_extent *self, uint64_t grain, struct vd_error *err);
-int vd_cowd_unmap(struct vd_extent *self, uint64_t grain, struct vd_error *err);
 int vd_cowd_flush(struct vd_extent *self, struct vd_error *err);
 int vd_cowd_finish(struct vd_extent *self, struct vd_error *err);
 

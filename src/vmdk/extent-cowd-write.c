@@ -124,11 +124,6 @@ int vd_cowd_zero(struct vd_extent *self, uint64_t grain, struct vd_error *err)
     return entry_set(self, grain, GRAIN_ZERO, err);
 }
 
-int vd_cowd_unmap(struct vd_extent *self, uint64_t grain, struct vd_error *err)
-{
-    return entry_set(self, grain, 0, err);
-}
-
 /* freeSector: behind all that the tables of this batch name. It never points past the file, which
  * reaches as far as what was published. */
 static int enter_free_sector(struct vd_extent *self, struct vd_error *err)

@@ -88,7 +88,6 @@ static const struct vd_extent_ops cowd_ops = {
     .allocate = vd_cowd_allocate,
     .publish = vd_cowd_publish,
     .zero = vd_cowd_zero,
-    .unmap = vd_cowd_unmap,
     .flush = vd_cowd_flush,
     .finish = vd_cowd_finish,
     .free = cowd_free,

@@ -50,7 +50,6 @@ int vd_sesparse_allocate(struct vd_extent *self, uint64_t grain, uint64_t *ret_o
 int vd_sesparse_publish(struct vd_extent *self, uint64_t grain, uint64_t offset_bytes,
                         struct vd_error *err);
 int vd_sesparse_zero(struct vd_extent *self, uint64_t grain, struct vd_error *err);
-int vd_sesparse_unmap(struct vd_extent *self, uint64_t grain, struct vd_error *err);
 int vd_sesparse_flush(struct vd_extent *self, struct vd_error *err);
 
 #endif

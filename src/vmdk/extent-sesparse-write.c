@@ -276,11 +276,6 @@ int vd_sesparse_zero(struct vd_extent *self, uint64_t grain, struct vd_error *er
     return entry_set(self, grain, entry, err);
 }
 
-int vd_sesparse_unmap(struct vd_extent *self, uint64_t grain, struct vd_error *err)
-{
-    return entry_set(self, grain, 0, err);
-}
-
 int vd_sesparse_flush(struct vd_extent *self, struct vd_error *err)
 {
     return vd_extent_writer_flush(&sesparse_of(self)->writer, self, NULL, err);

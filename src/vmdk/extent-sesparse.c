@@ -123,7 +123,6 @@ static const struct vd_extent_ops sesparse_ops = {
     .allocate = vd_sesparse_allocate,
     .publish = vd_sesparse_publish,
     .zero = vd_sesparse_zero,
-    .unmap = vd_sesparse_unmap,
     .flush = vd_sesparse_flush,
     .free = sesparse_free,
 };

@@ -62,7 +62,6 @@ int vd_sparse_allocate(struct vd_extent *self, uint64_t grain, uint64_t *ret_off
 int vd_sparse_publish(struct vd_extent *self, uint64_t grain, uint64_t offset_bytes,
                       struct vd_error *err);
 int vd_sparse_zero(struct vd_extent *self, uint64_t grain, struct vd_error *err);
-int vd_sparse_unmap(struct vd_extent *self, uint64_t grain, struct vd_error *err);
 int vd_sparse_flush(struct vd_extent *self, struct vd_error *err);
 int vd_sparse_finish(struct vd_extent *self, struct vd_error *err);
 

@@ -300,11 +300,6 @@ int vd_sparse_zero(struct vd_extent *self, uint64_t grain, struct vd_error *err)
     return entry_set(s, grain, VD_GTE_ZERO, err);
 }
 
-int vd_sparse_unmap(struct vd_extent *self, uint64_t grain, struct vd_error *err)
-{
-    return entry_set(sparse_of(self), grain, VD_GTE_ABSENT, err);
-}
-
 int vd_sparse_flush(struct vd_extent *self, struct vd_error *err)
 {
     return vd_extent_writer_flush(&sparse_of(self)->writer, self, NULL, err);

@@ -389,7 +389,6 @@ static const struct vd_extent_ops sparse_ops = {
     .allocate = vd_sparse_allocate,
     .publish = vd_sparse_publish,
     .zero = vd_sparse_zero,
-    .unmap = vd_sparse_unmap,
     .flush = vd_sparse_flush,
     .finish = vd_sparse_finish,
     .free = sparse_free,

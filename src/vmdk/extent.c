@@ -86,12 +86,6 @@ int vd_extent_zero(struct vd_extent *extent, uint64_t grain, struct vd_error *er
     return extent->ops->zero(extent, grain, err);
 }
 
-int vd_extent_unmap(struct vd_extent *extent, uint64_t grain, struct vd_error *err)
-{
-    assert_grain(extent, grain);
-    return extent->ops->unmap(extent, grain, err);
-}
-
 int vd_extent_flush(struct vd_extent *extent, struct vd_error *err)
 {
     assert(vd_extent_is_writable(extent));

@@ -52,13 +52,19 @@ struct vd_extent_ops {
      * be written by many threads at once.
      *
      * begin_write: before the first change after open: marks the file unclean, durably.
+     *
      * allocate: room for one grain in the file, at a place no other caller got; nothing refers to
-     * it yet. publish: the grain's bytes were written at `offset_bytes`: lookups see it from now
-     * on. The tables reach the file at flush at the earliest, never before the grain's data is
-     * durable. zero: the grain reads as zeros from now on and hides the parent; VD_E_NOT_SUPPORTED
-     * where the format has no word for it (the mover then writes zeros). unmap: the grain is as if
-     * never written. For shrink. flush: data, barrier, redundant or lower tables, barrier, primary
-     * tables, barrier. finish: after the last flush: marks the file clean.
+     * it yet.
+     *
+     * publish: the grain's bytes were written at `offset_bytes`: lookups see it from now on. The
+     * tables reach the file at flush at the earliest, never before the grain's data is durable.
+     *
+     * zero: the grain reads as zeros from now on and hides the parent; VD_E_NOT_SUPPORTED where
+     * the format has no word for it (the mover then writes zeros).
+     *
+     * flush: data, barrier, redundant or lower tables, barrier, primary tables, barrier.
+     *
+     * finish: after the last flush: marks the file clean.
      */
     int (*begin_write)(struct vd_extent *self, struct vd_error *err);
     int (*allocate)(struct vd_extent *self, uint64_t grain, uint64_t *ret_offset_bytes,
@@ -66,7 +72,6 @@ struct vd_extent_ops {
     int (*publish)(struct vd_extent *self, uint64_t grain, uint64_t offset_bytes,
                    struct vd_error *err);
     int (*zero)(struct vd_extent *self, uint64_t grain, struct vd_error *err);
-    int (*unmap)(struct vd_extent *self, uint64_t grain, struct vd_error *err);
     int (*flush)(struct vd_extent *self, struct vd_error *err);
     int (*finish)(struct vd_extent *self, struct vd_error *err);
     /* The object itself and the format's own parts; not the block, not the line. */
@@ -137,7 +142,6 @@ VD_MUST_CHECK int vd_extent_allocate(struct vd_extent *extent, uint64_t grain, u
 VD_MUST_CHECK int vd_extent_publish(struct vd_extent *extent, uint64_t grain, uint64_t offset_bytes,
                                     struct vd_error *err);
 VD_MUST_CHECK int vd_extent_zero(struct vd_extent *extent, uint64_t grain, struct vd_error *err);
-VD_MUST_CHECK int vd_extent_unmap(struct vd_extent *extent, uint64_t grain, struct vd_error *err);
 VD_MUST_CHECK int vd_extent_flush(struct vd_extent *extent, struct vd_error *err);
 VD_MUST_CHECK int vd_extent_finish(struct vd_extent *extent, struct vd_error *err);
 /* Its file reaches to `end_bytes` now, if it did not before. */
