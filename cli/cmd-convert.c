@@ -63,25 +63,37 @@ static struct vd_clone_params clone_params(const struct cli_args *args, enum vd_
     };
 }
 
-/* A source on its way to a stream. */
-struct to_stream {
+/* A source on its way to a VMDK: one of these. */
+struct conversion {
     struct vd_disk *disk;
-    struct vd_stream_reader *reader; /* or this */
+    struct vd_stream_reader *reader;
+    struct vd_raw_stream *raw;
     struct vd_clone_params params;
 };
 
 static int clone_to_stream(void *data, struct vd_target *target, const struct vd_progress *progress,
                            struct vd_error *err)
 {
-    const struct to_stream *to = data;
+    const struct conversion *from = data;
 
-    if (to->reader)
-        return vd_clone_stream_to_target(to->reader, target, &to->params, progress, err);
-    return vd_clone_to_target(to->disk, target, &to->params, progress, err);
+    if (from->reader)
+        return vd_clone_stream_to_target(from->reader, target, &from->params, progress, err);
+    if (from->raw)
+        return vd_clone_raw_to_target(from->raw, target, &from->params, progress, err);
+    return vd_clone_to_target(from->disk, target, &from->params, progress, err);
 }
 
-/* Into a disk of files, from one of the two. */
-static enum cli_exit make_disk(const struct cli_args *args, const struct to_stream *from)
+static int clone_to_files(const struct conversion *from, const char *path,
+                          const struct vd_progress *progress, struct vd_error *err)
+{
+    if (from->reader)
+        return vd_clone_from_stream(from->reader, path, &from->params, NULL, progress, err);
+    if (from->raw)
+        return vd_clone_from_raw(from->raw, path, &from->params, NULL, progress, err);
+    return vd_clone(from->disk, path, &from->params, NULL, progress, err);
+}
+
+static enum cli_exit make_disk(const struct cli_args *args, const struct conversion *from)
 {
     struct vd_error err = VD_ERROR_INIT;
     struct cli_progress line;
@@ -95,51 +107,85 @@ static enum cli_exit make_disk(const struct cli_args *args, const struct to_stre
     }
     cli_interrupt_catch();
     cli_progress_init(&line, cli_given(args, OPT_PROGRESS));
-    r = from->reader
-            ? vd_clone_from_stream(from->reader, args->operands[1], &from->params, NULL,
-                                   &line.progress, &err)
-            : vd_clone(from->disk, args->operands[1], &from->params, NULL, &line.progress, &err);
+    r = clone_to_files(from, args->operands[1], &line.progress, &err);
     cli_progress_done(&line);
     if (r == VD_E_CANCELLED)
         vd_error_prefix(&err, "interrupted by %s", cli_interrupt_name());
     return r < 0 ? cli_fail(&err, r) : CLI_DONE;
 }
 
-static enum cli_exit convert_stream(const struct cli_args *args, struct vd_stream_reader *reader,
-                                    enum vd_disk_type type)
+static enum cli_exit make_vmdk(const struct cli_args *args, enum vd_disk_type type,
+                               struct conversion *from)
 {
-    struct to_stream to = {.reader = reader, .params = clone_params(args, type)};
+    from->params = clone_params(args, type);
+    if (type == VD_DISK_STREAM_OPTIMIZED)
+        return cli_output_run(args, args->operands[1], clone_to_stream, from);
+    return make_disk(args, from);
+}
+
+static enum cli_exit convert_raw_stream(const struct cli_args *args, const struct cli_pipe *pipe,
+                                        enum vd_disk_type type)
+{
+    struct vd_raw_stream raw = {
+        .source = &pipe->source,
+        .size_bytes = cli_given(args, OPT_SIZE) ? args->size_bytes : pipe->size_bytes,
+    };
+    struct conversion from = {.raw = &raw};
 
     if (type == VD_DISK_RAW)
+        return cli_output_run(args, args->operands[1], write_raw_stream, &raw);
+    return make_vmdk(args, type, &from);
+}
+
+static enum cli_exit convert_stream(const struct cli_args *args, const struct cli_pipe *pipe,
+                                    enum vd_disk_type type)
+{
+    VD_CLEANUP(vd_stream_reader_free_cleanup) struct vd_stream_reader *reader = NULL;
+    struct vd_error err = VD_ERROR_INIT;
+    struct conversion from = {0};
+    int r = vd_stream_reader_open(&pipe->source, &cli_log, &reader, &err);
+
+    if (r < 0)
+        return cli_fail(&err, r);
+    from.reader = reader;
+    if (type == VD_DISK_RAW)
         return cli_output_run(args, args->operands[1], write_stream, reader);
-    if (type == VD_DISK_STREAM_OPTIMIZED)
-        return cli_output_run(args, args->operands[1], clone_to_stream, &to);
-    return make_disk(args, &to);
+    return make_vmdk(args, type, &from);
+}
+
+/* A size makes it a raw image: a stream brings its own. The content is not asked, because it would
+ * let a guest decide how its disk is read. */
+static bool is_raw_stream(const struct cli_args *args)
+{
+    return args->format == VD_SOURCE_RAW || cli_given(args, OPT_SIZE);
+}
+
+static int check_size(const struct cli_args *args, struct vd_error *err)
+{
+    if (!cli_given(args, OPT_SIZE))
+        return VD_OK;
+    if (!cli_is_pipe(args->operands[0]) || args->format == VD_SOURCE_VMDK)
+        return vd_error_set(err, VD_E_INVALID_ARG,
+                            "--size tells how long a raw image on standard input or in a pipe is; "
+                            "'%s' tells its size itself",
+                            args->operands[0]);
+    if (args->size_bytes == 0)
+        return vd_error_set(err, VD_E_INVALID_ARG, "--size is 0, and a disk is not empty");
+    return VD_OK;
 }
 
 static enum cli_exit convert_pipe(const struct cli_args *args, enum vd_disk_type type)
 {
     VD_CLEANUP(cli_pipe_done) struct cli_pipe pipe;
-    struct vd_stream_reader *reader = NULL;
     struct vd_error err = VD_ERROR_INIT;
-    enum cli_exit code;
     int r;
 
     cli_interrupt_catch();
     r = cli_pipe_open(&pipe, args->operands[0], &err);
-    if (r == VD_OK && args->format == VD_SOURCE_RAW && type == VD_DISK_RAW)
-        return cli_output_run(args, args->operands[1], write_raw_stream, &pipe.source);
-    if (r == VD_OK && args->format == VD_SOURCE_RAW)
-        r = vd_error_set(&err, VD_E_NOT_SUPPORTED,
-                         "a raw stream does not tell its size first, which %s must begin with",
-                         args->output_type);
-    if (r == VD_OK)
-        r = vd_stream_reader_open(&pipe.source, &cli_log, &reader, &err);
     if (r < 0)
         return cli_fail(&err, r);
-    code = convert_stream(args, reader, type);
-    vd_stream_reader_free(reader);
-    return code;
+    return is_raw_stream(args) ? convert_raw_stream(args, &pipe, type)
+                               : convert_stream(args, &pipe, type);
 }
 
 static enum cli_exit convert_disk(const struct cli_args *args, enum vd_disk_type type)
@@ -147,19 +193,17 @@ static enum cli_exit convert_disk(const struct cli_args *args, enum vd_disk_type
     VD_CLEANUP(vd_disk_free_cleanup) struct vd_disk *disk = NULL;
     struct vd_source_options options = cli_source_options(args);
     struct vd_error err = VD_ERROR_INIT;
-    struct to_stream to = {.params = clone_params(args, type)};
+    struct conversion from = {0};
     int r = vd_source_open(args->operands[0], &options, &disk, &err);
 
     if (r == VD_OK)
         r = cli_output_check(args, args->operands[0], args->operands[1], &err);
     if (r < 0)
         return cli_fail(&err, r);
-    to.disk = disk;
+    from.disk = disk;
     if (type == VD_DISK_RAW)
         return cli_output_run(args, args->operands[1], write_disk, disk);
-    if (type == VD_DISK_STREAM_OPTIMIZED)
-        return cli_output_run(args, args->operands[1], clone_to_stream, &to);
-    return make_disk(args, &to);
+    return make_vmdk(args, type, &from);
 }
 
 enum cli_exit cmd_convert(const struct cli_args *args)
@@ -168,6 +212,8 @@ enum cli_exit cmd_convert(const struct cli_args *args)
     enum vd_disk_type type;
     int r = parse_type(args, &type, &err);
 
+    if (r == VD_OK)
+        r = check_size(args, &err);
     if (r == VD_OK)
         r = check_stdout(args->operands[1], &err);
     if (r < 0)

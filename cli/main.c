@@ -18,13 +18,14 @@ const struct cli_command cli_commands[] = {
      "with the link and the place in the file. Reads tables only, no data.",
      cmd_map},
     {"convert", "SRC DST", 2, 0,
-     1u << OPT_OUTPUT_TYPE | 1u << OPT_ADAPTER | 1u << OPT_LEVEL | 1u << OPT_PROGRESS |
-         1u << OPT_OVERWRITE,
+     1u << OPT_OUTPUT_TYPE | 1u << OPT_SIZE | 1u << OPT_ADAPTER | 1u << OPT_LEVEL |
+         1u << OPT_PROGRESS | 1u << OPT_OVERWRITE,
      "write a disk's content as a new disk",
      "Writes the content of SRC to DST as a raw image or as a VMDK of createType TYPE.\n"
      "What SRC does not hold is not stored. DST appears under its name only when it is\n"
-     "complete. SRC may be - or a pipe for a streamOptimized disk; DST may be -, a pipe\n"
-     "or a block device for raw and streamOptimized.",
+     "complete. SRC may be - or a pipe: a streamOptimized disk, or with -s or -f raw a\n"
+     "raw image, of SIZE bytes. DST may be -, a pipe or a block device for raw and\n"
+     "streamOptimized.",
      cmd_convert},
     {"read", "DISK", 1, 0,
      1u << OPT_OFFSET | 1u << OPT_LENGTH | 1u << OPT_OUTPUT | 1u << OPT_OVERWRITE |

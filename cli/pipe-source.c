@@ -52,6 +52,17 @@ static int pipe_read(void *data, void *buffer, size_t length, size_t *ret_done,
     return stopped(pipe, err);
 }
 
+/* Standard input may be a file. */
+static uint64_t rest_of_file(int fd)
+{
+    struct stat st;
+    off_t here = lseek(fd, 0, SEEK_CUR);
+
+    if (here < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size <= here)
+        return 0;
+    return (uint64_t)(st.st_size - here);
+}
+
 int cli_pipe_open(struct cli_pipe *pipe, const char *path, struct vd_error *err)
 {
     bool is_stdin = cli_is_stdio(path);
@@ -60,6 +71,7 @@ int cli_pipe_open(struct cli_pipe *pipe, const char *path, struct vd_error *err)
         .source = {pipe_read, pipe, is_stdin ? "standard input" : path},
         .fd = STDIN_FILENO,
     };
+    pipe->size_bytes = is_stdin ? rest_of_file(STDIN_FILENO) : 0;
     if (is_stdin)
         return VD_OK;
     while ((pipe->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY)) < 0) {

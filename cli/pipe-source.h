@@ -10,6 +10,7 @@
 struct cli_pipe {
     struct vd_stream_source source; /* what readers are given */
     int fd;
+    uint64_t size_bytes; /* of what is to come, where that is a file's rest; 0: not known */
 };
 
 /* "-", a FIFO, a character device or a socket. */

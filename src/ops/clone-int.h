@@ -14,12 +14,19 @@
 extern const char *const vd_clone_kept_keys[];
 #define CLONE_KEPT_KEYS 5
 
-/* Where a value of the source comes from: a disk or a stream's descriptor. */
+/* What is cloned, and where its values come from: a disk, a stream, or a raw stream of known size.
+ */
 struct vd_clone_source {
     struct vd_disk *disk;                   /* or NULL */
     const struct vd_descriptor *descriptor; /* or NULL: a stream without one */
     uint64_t capacity_sectors;
+    struct vd_stream_reader *reader; /* where there is no disk, one of these two */
+    struct vd_raw_stream *raw;
 };
+
+struct vd_clone_source vd_clone_source_of_disk(struct vd_disk *disk);
+struct vd_clone_source vd_clone_source_of_stream(struct vd_stream_reader *reader);
+struct vd_clone_source vd_clone_source_of_raw(struct vd_raw_stream *raw);
 
 const char *vd_clone_value(const struct vd_clone_source *source, const char *key);
 struct vd_geometry vd_clone_geometry(const struct vd_clone_source *source, bool bios);
@@ -38,11 +45,17 @@ struct vd_clone_sink {
     void *data;
 };
 
-VD_MUST_CHECK int vd_clone_run(struct vd_disk *source, const struct vd_clone_sink *sink,
-                               const struct vd_progress *progress, struct vd_error *err);
+/* From whatever the source is. */
+VD_MUST_CHECK int vd_clone_run(const struct vd_clone_source *source,
+                               const struct vd_clone_sink *sink, const struct vd_progress *progress,
+                               struct vd_error *err);
+VD_MUST_CHECK int vd_clone_run_disk(struct vd_disk *source, const struct vd_clone_sink *sink,
+                                    const struct vd_progress *progress, struct vd_error *err);
 /* Gathers the stream's grains, whatever their size, into whole ones. */
 VD_MUST_CHECK int vd_clone_run_stream(struct vd_stream_reader *reader,
                                       const struct vd_clone_sink *sink,
                                       const struct vd_progress *progress, struct vd_error *err);
+VD_MUST_CHECK int vd_clone_run_raw(struct vd_raw_stream *raw, const struct vd_clone_sink *sink,
+                                   const struct vd_progress *progress, struct vd_error *err);
 
 #endif

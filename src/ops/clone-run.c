@@ -112,8 +112,8 @@ static int retire(void *data, struct vd_step *step, struct vd_error *err)
                           vd_sectors_to_bytes(clone->end_sectors), err);
 }
 
-int vd_clone_run(struct vd_disk *source, const struct vd_clone_sink *sink,
-                 const struct vd_progress *progress, struct vd_error *err)
+int vd_clone_run_disk(struct vd_disk *source, const struct vd_clone_sink *sink,
+                      const struct vd_progress *progress, struct vd_error *err)
 {
     static const struct vd_pipeline_ops ops = {plan, work, retire};
     struct run_clone clone = {
@@ -228,4 +228,42 @@ int vd_clone_run_stream(struct vd_stream_reader *reader, const struct vd_clone_s
     if (r == VD_OK)
         r = gather_all(gather, reader, progress, err);
     return r < 0 ? r : vd_copy_report(progress, total, total, err);
+}
+
+/* --- from a raw stream --- */
+
+/* A step is whole grains, so that only the last one may end inside a grain. */
+int vd_clone_run_raw(struct vd_raw_stream *raw, const struct vd_clone_sink *sink,
+                     const struct vd_progress *progress, struct vd_error *err)
+{
+    VD_FREE uint8_t *buffer = malloc(VD_STEP_BYTES);
+    uint64_t done_bytes = 0;
+
+    if (!buffer)
+        return vd_error_set(err, VD_E_NO_MEMORY, "out of memory for the copy buffer");
+    for (;;) {
+        size_t length;
+        int r = vd_raw_stream_next(raw, buffer, &length, err);
+
+        if (r == VD_OK && length == 0)
+            return VD_OK;
+        if (r == VD_OK)
+            r = sink->put(sink->data, vd_bytes_to_sectors_up(done_bytes), length / VD_SECTOR_BYTES,
+                          buffer, err);
+        done_bytes += length;
+        if (r == VD_OK)
+            r = vd_copy_report(progress, raw->done_bytes, raw->size_bytes, err);
+        if (r < 0)
+            return r;
+    }
+}
+
+int vd_clone_run(const struct vd_clone_source *source, const struct vd_clone_sink *sink,
+                 const struct vd_progress *progress, struct vd_error *err)
+{
+    if (source->reader)
+        return vd_clone_run_stream(source->reader, sink, progress, err);
+    if (source->raw)
+        return vd_clone_run_raw(source->raw, sink, progress, err);
+    return vd_clone_run_disk(source->disk, sink, progress, err);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ops/clone-int.h"
+#include "ops/spool.h"
 #include "vmdk/stream-writer.h"
 
 struct to_target {
@@ -60,10 +61,9 @@ static int open_writer(const struct vd_clone_source *source, const struct vd_clo
     return vd_stream_writer_open(&sink, &writer, ret, err);
 }
 
-/* One of the two sources. */
-static int write_stream(const struct vd_clone_source *source, struct vd_stream_reader *reader,
-                        struct vd_target *target, const struct vd_clone_params *params,
-                        const struct vd_progress *progress, struct vd_error *err)
+static int write_stream(const struct vd_clone_source *source, struct vd_target *target,
+                        const struct vd_clone_params *params, const struct vd_progress *progress,
+                        struct vd_error *err)
 {
     struct vd_workers *workers = NULL;
     struct vd_stream_writer *writer = NULL;
@@ -75,8 +75,7 @@ static int write_stream(const struct vd_clone_source *source, struct vd_stream_r
         r = open_writer(source, params, &to, workers, &writer, err);
     sink.data = writer;
     if (r == VD_OK)
-        r = reader ? vd_clone_run_stream(reader, &sink, progress, err)
-                   : vd_clone_run(source->disk, &sink, progress, err);
+        r = vd_clone_run(source, &sink, progress, err);
     if (r == VD_OK)
         r = vd_stream_writer_finish(writer, err);
     vd_stream_writer_free(writer); /* uses the workers */
@@ -88,19 +87,40 @@ int vd_clone_to_target(struct vd_disk *source, struct vd_target *target,
                        const struct vd_clone_params *params, const struct vd_progress *progress,
                        struct vd_error *err)
 {
-    struct vd_clone_source from = {.disk = source, .capacity_sectors = vd_disk_capacity(source)};
+    struct vd_clone_source from = vd_clone_source_of_disk(source);
 
-    return write_stream(&from, NULL, target, params, progress, err);
+    return write_stream(&from, target, params, progress, err);
 }
 
 int vd_clone_stream_to_target(struct vd_stream_reader *reader, struct vd_target *target,
                               const struct vd_clone_params *params,
                               const struct vd_progress *progress, struct vd_error *err)
 {
-    struct vd_clone_source from = {
-        .descriptor = vd_stream_reader_descriptor(reader),
-        .capacity_sectors = vd_stream_reader_capacity(reader),
-    };
+    struct vd_clone_source from = vd_clone_source_of_stream(reader);
 
-    return write_stream(&from, reader, target, params, progress, err);
+    return write_stream(&from, target, params, progress, err);
+}
+
+int vd_clone_raw_to_target(struct vd_raw_stream *raw, struct vd_target *target,
+                           const struct vd_clone_params *params, const struct vd_progress *progress,
+                           struct vd_error *err)
+{
+    struct vd_clone_source from;
+    struct vd_spool spool = {0};
+    int r;
+
+    if (raw->size_bytes != 0) {
+        from = vd_clone_source_of_raw(raw);
+        return write_stream(&from, target, params, progress, err);
+    }
+    r = vd_target_file(target)
+            ? vd_spool_open(raw, vd_target_file(target), NULL, progress, &spool, err)
+            : vd_error_set(err, VD_E_INVALID_ARG,
+                           "a streamOptimized disk begins with its capacity, so the size of '%s' "
+                           "must be given where the disk goes into a pipe or a device",
+                           raw->source->name);
+    if (r == VD_OK)
+        r = vd_clone_to_target(spool.disk, target, params, progress, err);
+    vd_spool_done(&spool);
+    return r;
 }

@@ -10,6 +10,7 @@
 #include "ops/clone-int.h"
 #include "ops/disk-files.h"
 #include "ops/rename.h"
+#include "ops/spool.h"
 #include "ops/temp-file.h"
 #include "ops/unlink.h"
 #include "vmdk/create.h"
@@ -19,6 +20,28 @@
 const char *const vd_clone_kept_keys[CLONE_KEPT_KEYS + 1] = {
     "toolsVersion", "toolsInstallType", "comment", "logicalSectorSize", "physicalSectorSize", NULL,
 };
+
+struct vd_clone_source vd_clone_source_of_disk(struct vd_disk *disk)
+{
+    return (struct vd_clone_source){.disk = disk, .capacity_sectors = vd_disk_capacity(disk)};
+}
+
+struct vd_clone_source vd_clone_source_of_stream(struct vd_stream_reader *reader)
+{
+    return (struct vd_clone_source){
+        .descriptor = vd_stream_reader_descriptor(reader),
+        .capacity_sectors = vd_stream_reader_capacity(reader),
+        .reader = reader,
+    };
+}
+
+struct vd_clone_source vd_clone_source_of_raw(struct vd_raw_stream *raw)
+{
+    return (struct vd_clone_source){
+        .capacity_sectors = vd_bytes_to_sectors_up(raw->size_bytes),
+        .raw = raw,
+    };
+}
 
 const char *vd_clone_value(const struct vd_clone_source *source, const char *key)
 {
@@ -220,19 +243,15 @@ static int check_target(const struct cloning *self, struct vd_error *err)
     return VD_OK;
 }
 
-static int run(struct cloning *self, struct vd_stream_reader *reader,
-               const struct vd_progress *progress, struct vd_error *err)
+static int run(struct cloning *self, const struct vd_progress *progress, struct vd_error *err)
 {
     struct vd_vmdk_options options = {.fs = self->fs};
     struct vd_clone_sink sink = {.put = put_sectors};
-    int r = check_target(self, err);
+    int r = make_disk(self, err);
 
-    if (r == VD_OK)
-        r = make_disk(self, err);
     sink.data = self->disk;
     if (r == VD_OK)
-        r = reader ? vd_clone_run_stream(reader, &sink, progress, err)
-                   : vd_clone_run(self->source.disk, &sink, progress, err);
+        r = vd_clone_run(&self->source, &sink, progress, err);
     if (r == VD_OK)
         r = publish(self, err);
     if (self->disk)
@@ -243,30 +262,47 @@ static int run(struct cloning *self, struct vd_stream_reader *reader,
     return r;
 }
 
-int vd_clone(struct vd_disk *source, const char *path, const struct vd_clone_params *params,
-             const struct vd_fs *fs, const struct vd_progress *progress, struct vd_error *err)
+static int clone(struct vd_clone_source source, const char *path,
+                 const struct vd_clone_params *params, const struct vd_fs *fs,
+                 const struct vd_progress *progress, struct vd_error *err)
 {
     struct cloning self = {
         .fs = fs ? fs : vd_fs_host(),
-        .source = {.disk = source, .capacity_sectors = vd_disk_capacity(source)},
+        .source = source,
         .params = params,
         .path = path,
     };
+    struct vd_spool spool = {0};
+    int r = check_target(&self, err);
 
-    return run(&self, NULL, progress, err);
+    /* Nothing can be made before its size is known. */
+    if (r == VD_OK && source.raw && source.raw->size_bytes == 0) {
+        r = vd_spool_open(source.raw, path, self.fs, progress, &spool, err);
+        if (r == VD_OK)
+            self.source = vd_clone_source_of_disk(spool.disk);
+    }
+    if (r == VD_OK)
+        r = run(&self, progress, err);
+    vd_spool_done(&spool);
+    return r;
+}
+
+int vd_clone(struct vd_disk *source, const char *path, const struct vd_clone_params *params,
+             const struct vd_fs *fs, const struct vd_progress *progress, struct vd_error *err)
+{
+    return clone(vd_clone_source_of_disk(source), path, params, fs, progress, err);
 }
 
 int vd_clone_from_stream(struct vd_stream_reader *reader, const char *path,
                          const struct vd_clone_params *params, const struct vd_fs *fs,
                          const struct vd_progress *progress, struct vd_error *err)
 {
-    struct cloning self = {
-        .fs = fs ? fs : vd_fs_host(),
-        .source = {.descriptor = vd_stream_reader_descriptor(reader),
-                   .capacity_sectors = vd_stream_reader_capacity(reader)},
-        .params = params,
-        .path = path,
-    };
+    return clone(vd_clone_source_of_stream(reader), path, params, fs, progress, err);
+}
 
-    return run(&self, reader, progress, err);
+int vd_clone_from_raw(struct vd_raw_stream *raw, const char *path,
+                      const struct vd_clone_params *params, const struct vd_fs *fs,
+                      const struct vd_progress *progress, struct vd_error *err)
+{
+    return clone(vd_clone_source_of_raw(raw), path, params, fs, progress, err);
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The content of a disk, or of a stream, as a new VMDK without parents. It has identifiers of its
- * own; adapter, geometry, hardware and tools version are those of the source; change tracking, side
- * files, native snapshot keys and whatever else belongs to the source alone are left behind. What
- * the source does not hold, or holds as zeros, is not stored where the new type allows it.
+ * The content of a disk, of a stream, or of a raw stream as a new VMDK without parents. It has
+ * identifiers of its own; adapter, geometry, hardware and tools version are those of the source;
+ * change tracking, side files, native snapshot keys and whatever else belongs to the source alone
+ * are left behind. What the source does not hold, or holds as zeros, is not stored where the new
+ * type allows it.
  */
 #ifndef VD_OPS_CLONE_H
 #define VD_OPS_CLONE_H
@@ -11,6 +12,7 @@
 #include "base/progress.h"
 #include "block/fs.h"
 #include "disk/disk.h"
+#include "ops/raw-stream.h"
 #include "ops/target.h"
 #include "vmdk/stream-reader.h"
 
@@ -33,6 +35,10 @@ VD_MUST_CHECK int vd_clone(struct vd_disk *source, const char *path,
 VD_MUST_CHECK int vd_clone_from_stream(struct vd_stream_reader *reader, const char *path,
                                        const struct vd_clone_params *params, const struct vd_fs *fs,
                                        const struct vd_progress *progress, struct vd_error *err);
+/* The same from a raw stream. One of unknown size is stored first, in a file beside `path`. */
+VD_MUST_CHECK int vd_clone_from_raw(struct vd_raw_stream *raw, const char *path,
+                                    const struct vd_clone_params *params, const struct vd_fs *fs,
+                                    const struct vd_progress *progress, struct vd_error *err);
 
 /* Writes a streamOptimized disk to `target`, front to back, and sets its size; does not finish it.
  */
@@ -45,5 +51,10 @@ VD_MUST_CHECK int vd_clone_stream_to_target(struct vd_stream_reader *reader,
                                             const struct vd_clone_params *params,
                                             const struct vd_progress *progress,
                                             struct vd_error *err);
+/* The same from a raw stream. One of unknown size is stored first beside a target that is a file;
+ * VD_E_INVALID_ARG where it is none. */
+VD_MUST_CHECK int vd_clone_raw_to_target(struct vd_raw_stream *raw, struct vd_target *target,
+                                         const struct vd_clone_params *params,
+                                         const struct vd_progress *progress, struct vd_error *err);
 
 #endif

@@ -89,50 +89,26 @@ int vd_copy_stream(struct vd_stream_reader *reader, struct vd_target *target,
     return r;
 }
 
-/* Fills the buffer unless the stream ends first. */
-static int read_full(const struct vd_stream_source *source, uint8_t *buffer, size_t length,
-                     size_t *ret_done, struct vd_error *err)
-{
-    size_t done = 0;
-
-    while (done < length) {
-        size_t n;
-        int r = source->read(source->data, buffer + done, length - done, &n, err);
-
-        if (r < 0)
-            return r;
-        if (n == 0)
-            break;
-        done += n;
-    }
-    *ret_done = done;
-    return VD_OK;
-}
-
-int vd_copy_raw_stream(const struct vd_stream_source *source, struct vd_target *target,
+int vd_copy_raw_stream(struct vd_raw_stream *raw, struct vd_target *target,
                        const struct vd_progress *progress, struct vd_error *err)
 {
     VD_FREE uint8_t *buffer = malloc(VD_STEP_BYTES);
     uint64_t done_bytes = 0;
-    size_t length = VD_STEP_BYTES;
 
     if (!buffer)
         return vd_error_set(err, VD_E_NO_MEMORY, "out of memory for the copy buffer");
-    while (length == VD_STEP_BYTES) {
-        size_t padded;
-        int r = read_full(source, buffer, VD_STEP_BYTES, &length, err);
+    for (;;) {
+        size_t length;
+        int r = vd_raw_stream_next(raw, buffer, &length, err);
 
-        if (r < 0)
-            return r;
-        padded = (length + VD_SECTOR_BYTES - 1) / VD_SECTOR_BYTES * VD_SECTOR_BYTES;
-        memset(buffer + length, 0, padded - length);
-        r = vd_target_write(target, done_bytes, buffer, padded, err);
-        if (r < 0)
-            return r;
-        done_bytes += padded;
-        r = vd_copy_report(progress, done_bytes, 0, err);
+        if (r == VD_OK && length == 0)
+            return vd_target_set_size(target, done_bytes, err);
+        if (r == VD_OK)
+            r = vd_target_write(target, done_bytes, buffer, length, err);
+        done_bytes += length;
+        if (r == VD_OK)
+            r = vd_copy_report(progress, raw->done_bytes, raw->size_bytes, err);
         if (r < 0)
             return r;
     }
-    return vd_target_set_size(target, done_bytes, err);
 }

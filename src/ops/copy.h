@@ -5,6 +5,7 @@
 
 #include "base/progress.h"
 #include "disk/disk.h"
+#include "ops/raw-stream.h"
 #include "ops/target.h"
 #include "vmdk/stream-reader.h"
 
@@ -26,10 +27,8 @@ VD_MUST_CHECK int vd_copy_range(struct vd_disk *disk, uint64_t offset_bytes, uin
 VD_MUST_CHECK int vd_copy_stream(struct vd_stream_reader *reader, struct vd_target *target,
                                  const struct vd_progress *progress, struct vd_error *err);
 
-/* Copies a raw stream to its end, padded with zeros to a whole sector. Progress with total 0: it is
- * not known. */
-VD_MUST_CHECK int vd_copy_raw_stream(const struct vd_stream_source *source,
-                                     struct vd_target *target, const struct vd_progress *progress,
-                                     struct vd_error *err);
+/* Copies a raw stream. Progress with total 0 where its size is not known. */
+VD_MUST_CHECK int vd_copy_raw_stream(struct vd_raw_stream *raw, struct vd_target *target,
+                                     const struct vd_progress *progress, struct vd_error *err);
 
 #endif

@@ -43,6 +43,8 @@ VD_MUST_CHECK int vd_target_identity(const char *path, bool *ret_exists,
                                      struct vd_block_identity *ret, struct vd_error *err);
 
 bool vd_target_in_order(const struct vd_target *target);
+/* Path of the file it will be; NULL for what is written straight. */
+const char *vd_target_file(const struct vd_target *target);
 /* True when vd_target_zero costs nothing, whatever the length. */
 bool vd_target_has_holes(const struct vd_target *target);
 
