@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <string.h>
 #include <unistd.h>
 
 #include "commands.h"
@@ -10,22 +9,6 @@
 #include "pipe-source.h"
 #include "progress-line.h"
 #include "terminal.h"
-
-/* What -O asks for: VD_DISK_RAW, a type, or VD_DISK_UNKNOWN with an error. */
-static int parse_type(const struct cli_args *args, enum vd_disk_type *ret, struct vd_error *err)
-{
-    enum vd_disk_type type = VD_DISK_RAW;
-
-    if (args->output_type && strcmp(args->output_type, "raw") != 0)
-        type = vd_disk_type_parse(args->output_type);
-    if (type == VD_DISK_UNKNOWN || type == VD_DISK_DEVICE)
-        return vd_error_set(
-            err, VD_E_INVALID_ARG,
-            "convert knows no type '%s'; it can write: raw streamOptimized " CLI_DISK_TYPES,
-            args->output_type);
-    *ret = type;
-    return VD_OK;
-}
 
 static int check_stdout(const char *target, struct vd_error *err)
 {
@@ -210,7 +193,7 @@ enum cli_exit cmd_convert(const struct cli_args *args)
 {
     struct vd_error err = VD_ERROR_INIT;
     enum vd_disk_type type;
-    int r = parse_type(args, &type, &err);
+    int r = cli_output_type(args, VD_DISK_RAW, &type, &err);
 
     if (r == VD_OK)
         r = check_size(args, &err);

@@ -21,7 +21,7 @@ const struct cli_command cli_commands[] = {
      1u << OPT_OUTPUT_TYPE | 1u << OPT_SIZE | 1u << OPT_ADAPTER | 1u << OPT_LEVEL |
          1u << OPT_PROGRESS | 1u << OPT_OVERWRITE,
      "write a disk's content as a new disk",
-     "Writes the content of SRC to DST as a raw image or as a VMDK of createType TYPE.\n"
+     "Writes the content of SRC to DST as a raw image, or with -O as a VMDK.\n"
      "What SRC does not hold is not stored. DST appears under its name only when it is\n"
      "complete. SRC may be - or a pipe: a streamOptimized disk, or with -s or -f raw a\n"
      "raw image, of SIZE bytes. DST may be -, a pipe or a block device for raw and\n"
@@ -80,6 +80,18 @@ const struct cli_command cli_commands[] = {
      "Writes what CHILD holds into its parent, joins the children of CHILD to that, and\n"
      "removes CHILD. Refused when the parent has another child in its folder.",
      cmd_commit},
+    {"rebase", "CHILD", 1, 0,
+     1u << OPT_PARENT | 1u << OPT_FLATTEN | 1u << OPT_UNSAFE | 1u << OPT_PROGRESS,
+     "put a child on another parent, or on none",
+     "Makes CHILD a child of DISK, or with --flatten of no disk. What the new parent has\n"
+     "otherwise is copied into CHILD first, so that its content stays; with --unsafe\n"
+     "nothing is.",
+     cmd_rebase},
+    {"space", "DISK", 1, 0, 1u << OPT_OUTPUT_TYPE | 1u << OPT_JSON,
+     "tell how much room a copy of a disk takes",
+     "Tells how many bytes of storage a copy of DISK as TYPE takes at most; without -O\n"
+     "as the type it has. Reads tables only, no data.",
+     cmd_space},
     {"write", "DISK", 1, 0,
      1u << OPT_OFFSET | 1u << OPT_LENGTH | 1u << OPT_INPUT | 1u << OPT_PROGRESS,
      "write standard input into a range of a disk",

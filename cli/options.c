@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/size-text.h"
+#include "vmdk/descriptor.h"
 
 struct option_row {
     char short_name; /* 0 where there is none */
@@ -14,13 +15,14 @@ struct option_row {
 };
 
 static const struct option_row rows[NUM_OPTIONS] = {
-    [OPT_OUTPUT_TYPE] = {'O', "output-type", "TYPE",
-                         "what to write: raw (default) or a createType"},
+    [OPT_OUTPUT_TYPE] = {'O', "output-type", "TYPE", "raw or a createType"},
     [OPT_LEVEL] = {0, "level", "N", "compression level 1 to 12 of streamOptimized"},
     [OPT_TYPE] = {'t', "type", "TYPE", "createType of the new disk"},
     [OPT_SIZE] = {'s', "size", "SIZE", "capacity: bytes, or with K, M, G or T"},
     [OPT_ADAPTER] = {'a', "adapter", "ADAPTER", "ide, buslogic, lsilogic (default), pvscsi, ..."},
     [OPT_PARENT] = {0, "parent", "DISK", "make a child of DISK"},
+    [OPT_FLATTEN] = {0, "flatten", NULL, "make it independent of any parent"},
+    [OPT_UNSAFE] = {0, "unsafe", NULL, "copy nothing: the new parent is known to read the same"},
     [OPT_KEEP_GEOMETRY] = {0, "keep-geometry", NULL, "leave cylinders, heads and sectors alone"},
     [OPT_CHECK] = {0, "check", NULL, "only tell whether it could be done"},
     [OPT_KEEP] = {0, "keep", NULL, "do not remove the child afterwards"},
@@ -273,6 +275,23 @@ int cli_args_parse(const struct cli_command *command, int argc, char **argv, str
             return r;
     }
     *ret = args;
+    return VD_OK;
+}
+
+int cli_output_type(const struct cli_args *args, enum vd_disk_type none, enum vd_disk_type *ret,
+                    struct vd_error *err)
+{
+    enum vd_disk_type type = none;
+
+    if (args->output_type)
+        type = strcmp(args->output_type, "raw") == 0 ? VD_DISK_RAW
+                                                     : vd_disk_type_parse(args->output_type);
+    if (args->output_type && (type == VD_DISK_UNKNOWN || type == VD_DISK_DEVICE))
+        return vd_error_set(err, VD_E_INVALID_ARG,
+                            "%s knows no type '%s'; there are: raw "
+                            "streamOptimized " CLI_DISK_TYPES,
+                            args->command->name, args->output_type);
+    *ret = type;
     return VD_OK;
 }
 

@@ -24,6 +24,8 @@ enum cli_option_id {
     OPT_CHECK,
     OPT_FORCE,
     OPT_KEEP,
+    OPT_FLATTEN,
+    OPT_UNSAFE,
     OPT_INPUT,
     OPT_PROGRESS,
     OPT_OFFSET,
@@ -97,6 +99,9 @@ static inline bool cli_given(const struct cli_args *args, enum cli_option_id id)
 /* argv[0] is the command's name. On failure the sentence says where to find help. */
 VD_MUST_CHECK int cli_args_parse(const struct cli_command *command, int argc, char **argv,
                                  struct cli_args *ret, struct vd_error *err);
+/* What -O asks for, `none` where it was not given. Any type that can be written, or VD_DISK_RAW. */
+VD_MUST_CHECK int cli_output_type(const struct cli_args *args, enum vd_disk_type none,
+                                  enum vd_disk_type *ret, struct vd_error *err);
 void cli_help_print(const struct cli_command *command, FILE *out);
 
 #endif

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/path.h"
-#include "ops/disk-files.h"
+#include "ops/attach-int.h"
 #include "vmdk/descriptor-change.h"
 
 static int identity_of(const struct vd_fs *fs, const char *path, struct vd_block_identity *ret,
@@ -60,9 +60,8 @@ static int check_pair(const struct vd_report *parent, const struct vd_descriptor
     return VD_OK;
 }
 
-/* The parent with its own chain. */
-static int open_parent(const char *path, const struct vd_vmdk_options *options,
-                       struct vd_report **ret, struct vd_error *err)
+int vd_attach_look_at(const char *path, const struct vd_vmdk_options *options,
+                      struct vd_report **ret, struct vd_error *err)
 {
     VD_CLEANUP(vd_report_free_cleanup) struct vd_report *report = NULL;
     int r = vd_report_new(path, options, false, &report, err);
@@ -92,7 +91,7 @@ int vd_attach_check(const char *parent, const char *child, const struct vd_vmdk_
     VD_CLEANUP(vd_report_free_cleanup) struct vd_report *base = NULL;
     VD_CLEANUP(vd_report_free_cleanup) struct vd_report *leaf = NULL;
     struct vd_vmdk_options single = options ? *options : (struct vd_vmdk_options){0};
-    int r = open_parent(parent, options, &base, err);
+    int r = vd_attach_look_at(parent, options, &base, err);
 
     single.flags |= VD_VMDK_SINGLE_LINK;
     if (r == VD_OK)
@@ -115,8 +114,8 @@ static int hint_for(const struct vd_disk_files *child, const char *parent, char 
     return folder && *ret ? VD_OK : vd_error_set(err, VD_E_NO_MEMORY, "out of memory");
 }
 
-static int join(const struct vd_report *base, struct vd_disk_files *child, const char *parent,
-                struct vd_error *err)
+int vd_attach_describe(struct vd_disk_files *child, const char *parent, uint32_t parent_cid,
+                       struct vd_error *err)
 {
     struct vd_descriptor *descriptor = child->descriptor;
     VD_FREE char *hint = NULL;
@@ -126,9 +125,9 @@ static int join(const struct vd_report *base, struct vd_disk_files *child, const
         r = vd_descriptor_set_parent_hint(descriptor, hint, err);
     if (r < 0)
         return r;
-    descriptor->parent_cid = base->links[0].descriptor->cid;
+    descriptor->parent_cid = parent_cid;
     descriptor->has_parent_cid = true;
-    return vd_disk_files_store(child, err);
+    return VD_OK;
 }
 
 int vd_attach(const char *parent, const char *child, const struct vd_vmdk_options *options,
@@ -136,14 +135,16 @@ int vd_attach(const char *parent, const char *child, const struct vd_vmdk_option
 {
     VD_CLEANUP(vd_report_free_cleanup) struct vd_report *base = NULL;
     struct vd_disk_files files = {0};
-    int r = open_parent(parent, options, &base, err);
+    int r = vd_attach_look_at(parent, options, &base, err);
 
     if (r == VD_OK)
         r = vd_disk_files_open(child, options, false, &files, err);
     if (r == VD_OK)
         r = check_with(base, files.descriptor, child, options, err);
     if (r == VD_OK)
-        r = join(base, &files, parent, err);
+        r = vd_attach_describe(&files, parent, base->links[0].descriptor->cid, err);
+    if (r == VD_OK)
+        r = vd_disk_files_store(&files, err);
     vd_disk_files_done(&files);
     return r;
 }

@@ -4,7 +4,7 @@
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-commands='info map convert read compare check create grow shrink defrag rename rm attach commit write meta'
+commands='info map convert read compare check create grow shrink defrag rename rm attach commit rebase space write meta'
 
 test_help() { shows help --help; }
 test_help_of_info() { shows help-info help info; }
@@ -21,6 +21,8 @@ test_help_of_rename() { shows help-rename help rename; }
 test_help_of_rm() { shows help-rm help rm; }
 test_help_of_attach() { shows help-attach help attach; }
 test_help_of_commit() { shows help-commit help commit; }
+test_help_of_rebase() { shows help-rebase help rebase; }
+test_help_of_space() { shows help-space help space; }
 test_help_of_write() { shows help-write help write; }
 test_help_of_meta() { shows help-meta help meta; }
 
@@ -128,7 +130,7 @@ test_types_are_told() {
     fails_with "meta: expected list DISK" meta frob b.vmdk
     fails_with "meta: expected list DISK" meta get b.vmdk
     fails_with "can take raw and streamOptimized, not vmfs" convert -O vmfs a.raw -
-    fails_with "knows no type 'qcow2'; it can write: raw" convert -O qcow2 a.raw b
+    fails_with "knows no type 'qcow2'; there are: raw" convert -O qcow2 a.raw b
     vdisk convert -O raw --level 6 a.raw b
     same_files a.raw b
 }

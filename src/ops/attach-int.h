@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What attach.c and rebase.c share. */
+#ifndef VD_OPS_ATTACH_INT_H
+#define VD_OPS_ATTACH_INT_H
+
+#include "ops/disk-files.h"
+
+/* A parent to be, with its own chain. VD_E_PARENT_TYPE where that cannot be opened. */
+VD_MUST_CHECK int vd_attach_look_at(const char *path, const struct vd_vmdk_options *options,
+                                    struct vd_report **ret, struct vd_error *err);
+
+/* Enters in the model of the child where its parent is, and which content that has. */
+VD_MUST_CHECK int vd_attach_describe(struct vd_disk_files *child, const char *parent,
+                                     uint32_t parent_cid, struct vd_error *err);
+
+#endif
