@@ -227,6 +227,25 @@ int vd_sparse_allocate(struct vd_extent *self, uint64_t grain, uint64_t *ret_off
     return 0;
 }
 
+/* A table made now would lie where VMware and VirtualBox do not look for one, and what the lost one
+ * named would stay lost unseen; a repair knows whether it was empty. */
+static int refuse_table(const struct vd_sparse *s, uint64_t table, uint64_t at, uint32_t gde,
+                        struct vd_error *err)
+{
+    if (gde == 0)
+        return vd_error_set(err, VD_E_GDE,
+                            "cannot write to '%s': it has no grain table %" PRIu64 " (byte %" PRIu64
+                            " of the file is 0), and every table of such a file exists from its "
+                            "creation; 'vdisk check --repair' puts it back where that is safe",
+                            vd_sparse_path(s), table, at);
+    return vd_error_set(err, VD_E_GDE,
+                        "cannot write to '%s': its grain table %" PRIu64 " (byte %" PRIu64
+                        " of the file) is at sector %" PRIu32
+                        ", expected a table inside the file of %" PRIu64
+                        " sectors; 'vdisk check --repair' may help",
+                        vd_sparse_path(s), table, at, gde, vd_sparse_file_sectors(s));
+}
+
 /* Where one of the directories has the entry of a grain. */
 static int entry_place(const struct vd_sparse *s, uint64_t directory_bytes, uint64_t grain,
                        uint64_t *ret_bytes, struct vd_error *err)
@@ -239,12 +258,7 @@ static int entry_place(const struct vd_sparse *s, uint64_t directory_bytes, uint
     if (r < 0)
         return r;
     if (!vd_sparse_table_inside(s, gde))
-        return vd_error_set(err, VD_E_GDE,
-                            "cannot write to '%s': its grain table %" PRIu64 " (byte %" PRIu64
-                            " of the file) is at sector %" PRIu32
-                            ", expected a table inside the file of %" PRIu64
-                            " sectors; 'vdisk check --repair' may help",
-                            vd_sparse_path(s), table, at, gde, vd_sparse_file_sectors(s));
+        return refuse_table(s, table, at, gde, err);
     *ret_bytes = (uint64_t)gde * VD_SECTOR_BYTES + grain % s->header.table_entries * VD_GTE_BYTES;
     return 0;
 }

@@ -50,6 +50,31 @@ test_a_sound_disk() {
     [ "$(ls)" = disk.vmdk ] || fail "left behind: $(ls)"
 }
 
+# 100 MiB: four tables; the directories are in sectors 21 and 38.
+test_a_disk_without_one_of_its_tables() {
+    local copy
+
+    need qemu-img
+    vdisk create -t monolithicSparse -s 100M disk.vmdk
+    noise 70000 >patch.bin
+    vdisk write --offset 5M -i patch.bin disk.vmdk
+    same "$(number disk.vmdk $((21 * 512 + 8)))" 30 'redundant table 2'
+    same "$(number disk.vmdk $((38 * 512 + 8)))" 47 'table 2'
+    for copy in 21 38; do
+        poke disk.vmdk $((copy * 512 + 8)) '\0\0\0\0'
+    done
+    vdisk read --offset 64M --length 1000000 disk.vmdk | cmp -n 1000000 - /dev/zero || fail 'what is missing is no zeros'
+    fails_with "it has no grain table 2 \(byte 19464 of the file is 0\).* 'vdisk check --repair'" \
+        write --offset 70M -i patch.bin disk.vmdk
+    vdisk check disk.vmdk && fail 'it is found sound'
+    vdisk check --repair disk.vmdk
+    vdisk write --offset 70M -i patch.bin disk.vmdk
+    vdisk check disk.vmdk
+    qemu-img check -q disk.vmdk
+    vdisk read --offset 70M --length 70000 disk.vmdk | cmp - patch.bin
+    vdisk read --offset 5M --length 70000 disk.vmdk | cmp - patch.bin
+}
+
 test_a_chain_of_snapshots() {
     small_disk
     qemu-img create -q -f vmdk -b disk.vmdk -F vmdk child.vmdk

@@ -104,6 +104,26 @@ VD_TEST(a_repair_survives_power_cuts)
     cut_everywhere(files, CAPACITY);
 }
 
+/* Of all tables the second alone names no grain. */
+VD_TEST(a_repair_of_missing_tables_survives_power_cuts)
+{
+    static const uint64_t stored[] = {0, 5, 300, 386};
+    KDMV_IMAGE image;
+    struct vd_fs_memory *made = NULL;
+    kdmv_plain(&image, &(struct kdmv_shape){.capacity_sectors = CAPACITY,
+                                            .grain_sectors = GRAIN,
+                                            .table_entries = ENTRIES});
+    for (size_t i = 0; i < VD_ARRAY_SIZE(stored); i++)
+        (void)kdmv_add_grain(&image, stored[i]);
+    kdmv_set_gde(&image, false, 1, 0);
+    kdmv_set_gde(&image, true, 1, 0);
+    check_code(vd_fs_memory_new(&made, NULL), VD_OK);
+    FILES files = made;
+    check_disk_descriptor(files, CAPACITY, "SPARSE", NULL);
+    check_code(vd_fs_memory_add(files, "extent", image.bytes, image.length, NULL), VD_OK);
+    cut_everywhere(files, CAPACITY);
+}
+
 VD_TEST(a_repair_of_cowd_survives_power_cuts)
 {
     struct build_cowd cowd;
