@@ -20,6 +20,7 @@
 #include "ops/commit.h"
 #include "ops/defragment.h"
 #include "ops/grow.h"
+#include "ops/rebase.h"
 #include "ops/rename.h"
 #include "ops/shrink.h"
 #include "ops/unlink.h"
@@ -70,6 +71,14 @@ static size_t num_children(const struct family *family, const struct member *par
     size_t count = 0;
     for (size_t i = 0; i < MAX_DISKS; i++)
         count += family->members[i].path != NULL && family->members[i].parent == parent;
+    return count;
+}
+
+static size_t num_members(const struct family *family)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < MAX_DISKS; i++)
+        count += family->members[i].path != NULL;
     return count;
 }
 
@@ -495,6 +504,39 @@ static void step_commit(struct family *family)
     compare_all(family);
 }
 
+static bool rests_on(const struct member *member, const struct member *below)
+{
+    while (member && member != below)
+        member = member->parent;
+    return member != NULL;
+}
+
+static int wanted_of_rebase(const struct member *member, const struct member *parent)
+{
+    if (!member->parent)
+        return VD_E_ATTACH_ROOT;
+    if (parent && rests_on(parent, member))
+        return VD_E_CHAIN_LOOP;
+    return parent && parent->capacity_sectors != member->capacity_sectors ? VD_E_CAPACITY_DIFFERS
+                                                                          : VD_OK;
+}
+
+/* On any other parent, or on none: nobody reads anything else then. */
+static void step_rebase(struct family *family)
+{
+    VD_FREE char *before = names();
+    struct vd_error err = VD_ERROR_INIT;
+    struct member *member = choose(family);
+    struct member *parent = below(family, 4) == 0 ? NULL : any_member(family);
+    int want = wanted_of_rebase(member, parent);
+    int got = vd_rebase(member->path, parent ? parent->path : NULL, NULL, NULL, &err);
+    tell(family, parent ? "rebase" : "flatten", member, 0, got);
+    if (!settle(family, member, got, want, before, &err))
+        return;
+    member->parent = parent;
+    compare_all(family);
+}
+
 static void step_unlink(struct family *family)
 {
     VD_FREE char *before = names();
@@ -523,8 +565,10 @@ static void step(struct family *family)
         step_flush(family);
     else if (choice < 78)
         step_reopen(family);
-    else if (choice < 82 && family->age >= ALONE)
+    else if (choice < 81 && family->age >= ALONE)
         step_snapshot(family);
+    else if (choice < 84 && family->age >= ALONE)
+        step_rebase(family);
     else if (choice < 87 && family->age >= ALONE)
         step_commit(family);
     else if (choice < 90)
@@ -541,12 +585,10 @@ static void step(struct family *family)
 static void remove_all(struct family *family)
 {
     struct vd_error err = VD_ERROR_INIT;
-    for (size_t i = 0; i < MAX_DISKS; i++) {
+    while (num_members(family) > 0) {
         struct member *leaf = any_leaf(family);
         check_code_err(vd_unlink(leaf->path, NULL, true, &err), VD_OK, &err);
         forget(leaf);
-        if (!family->members[0].path)
-            break; /* the base was the last */
     }
     VD_FREE char *left = names();
     check_str_eq(left, "");
