@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copies of disks, and the room they take. */
-#include "ops/clone.h"
+#include "ops/clone-path.h"
 
 #include <stdio.h>
 
-#include "ops/source.h"
 #include "ops/space.h"
-#include "ops/target.h"
 #include "vix/disk.h"
 #include "vix/export.h"
 #include "vix/local.h"
@@ -34,59 +32,13 @@ static int take_params(const struct destination *to, struct vd_clone_params *ret
     return r < 0 ? r : vd_vix_disk_type(what, to->params->diskType, &ret->type, err);
 }
 
-/* A copy that replaced a file of its source would leave neither. */
-static int refuse_itself(const char *from, const char *to, const struct vd_vmdk_options *options,
-                         struct vd_error *err)
-{
-    const struct vd_source_options source = {.format = VD_SOURCE_VMDK, .vmdk = *options};
-    struct vd_block_identity identity;
-    bool exists;
-    bool holds = false;
-    int r = vd_target_identity(to, &exists, &identity, err);
-    if (r == VD_OK && exists)
-        r = vd_source_holds_file(from, &source, &identity, &holds, err);
-    if (r < 0 || !holds)
-        return r;
-    return vd_error_set(err, VD_E_INVALID_ARG, "cloning '%s': the target '%s' is a file of it",
-                        from, to);
-}
-
-static int clone_to_stream(struct vd_disk *source, const char *path,
-                           const struct vd_clone_params *params, const struct vd_progress *progress,
-                           struct vd_error *err)
-{
-    VD_CLEANUP(vd_target_free_cleanup) struct vd_target *target = NULL;
-    const struct vd_target_options options = {.overwrite = params->overwrite};
-    int r = vd_target_open(path, &options, &target, err);
-    if (r == VD_OK)
-        r = vd_clone_to_target(source, target, params, progress, err);
-    return r < 0 ? r : vd_target_finish(target, err);
-}
-
-static int clone_disk(struct vd_disk *source, const char *path, struct vd_clone_params *params,
-                      const struct vd_progress *progress, struct vd_error *err)
-{
-    struct vd_disk_info info;
-    vd_disk_info(source, &info);
-    if (params->type == VD_DISK_UNKNOWN)
-        params->type = info.type;
-    if (params->type == VD_DISK_STREAM_OPTIMIZED)
-        return clone_to_stream(source, path, params, progress, err);
-    return vd_clone(source, path, params, NULL, progress, err);
-}
-
 static int clone_path(const char *from, const struct destination *to,
                       const struct vd_progress *progress, struct vd_error *err)
 {
-    VD_CLEANUP(vd_disk_free_cleanup) struct vd_disk *source = NULL;
     const struct vd_vmdk_options options = vd_vix_local_options(VD_VMDK_READ_ONLY);
     struct vd_clone_params params;
     int r = take_params(to, &params, err);
-    if (r == VD_OK)
-        r = vd_vmdk_open(from, &options, &source, err);
-    if (r == VD_OK && to->overwrite)
-        r = refuse_itself(from, to->path, &options, err);
-    return r < 0 ? r : clone_disk(source, to->path, &params, progress, err);
+    return r < 0 ? r : vd_clone_path(from, &options, to->path, &params, progress, err);
 }
 
 VD_VIX_EXPORT VixError VixDiskLib_Clone(const VixDiskLibConnection dstConnection,
