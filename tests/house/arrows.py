@@ -21,6 +21,7 @@ MAY_USE = {
     "disk": ["base", "block"],
     "vmdk": ["base", "block", "codec", "disk"],
     "ops": ["base", "block", "codec", "disk", "vmdk"],
+    "vdisk": ["base", "block", "codec", "disk", "vmdk", "ops"],
     "vix": ["base", "block", "codec", "disk", "vmdk", "ops"],
 }
 
