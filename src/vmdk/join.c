@@ -18,6 +18,11 @@ static int check_lineage(struct vmdk_disk *parent, struct vmdk_disk *child, stru
         return vd_error_set(err, VD_E_ATTACH_ROOT,
                             "cannot attach '%s' to '%s': it is a base disk, not a child",
                             child_path, parent_path);
+    if (vd_descriptor_disk_type(below) == VD_DISK_STREAM_OPTIMIZED)
+        return vd_error_set(err, VD_E_PARENT_TYPE,
+                            "cannot attach '%s' to '%s': that is a streamOptimized disk, which is "
+                            "for transport",
+                            child_path, parent_path);
     if (!child->chain->missing_parent)
         return vd_error_set(err, VD_E_INVALID_ARG,
                             "cannot attach '%s' to '%s': its parents are open already", child_path,
