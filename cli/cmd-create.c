@@ -9,9 +9,10 @@ static int check(const struct cli_args *args, enum vd_disk_type type, struct vd_
     if (!cli_given(args, OPT_TYPE))
         return vd_error_set(err, VD_E_INVALID_ARG, "create: --type is missing");
     if (type == VD_DISK_UNKNOWN || type == VD_DISK_DEVICE || type == VD_DISK_RAW)
-        return vd_error_set(err, VD_E_INVALID_ARG,
-                            "create knows no type '%s'; it can make: " CLI_DISK_TYPES,
-                            args->disk_type);
+        return vd_error_set(
+            err, VD_E_INVALID_ARG,
+            "create knows no type '%s'; it can make: streamOptimized " CLI_DISK_TYPES,
+            args->disk_type);
     if (!cli_given(args, OPT_SIZE) && !args->parent)
         return vd_error_set(err, VD_E_INVALID_ARG, "create: --size is missing");
     if (cli_given(args, OPT_SIZE) && (args->size_bytes == 0 || args->size_bytes % VD_SECTOR_BYTES))

@@ -54,7 +54,7 @@ char *vd_create_extent_path(const struct vd_create *create, uint64_t index);
 uint64_t vd_create_extent_sectors(const struct vd_create *create, uint64_t index);
 
 vd_create_extent_fn vd_create_kdmv, vd_create_flat, vd_create_flat_thin, vd_create_cowd,
-    vd_create_sesparse;
+    vd_create_sesparse, vd_create_stream;
 
 /* Tells how much of the extent under way is done; VD_E_CANCELLED. */
 VD_MUST_CHECK int vd_create_report(struct vd_create *create, uint64_t done_bytes,

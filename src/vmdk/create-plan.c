@@ -58,6 +58,14 @@ static const struct vd_create_kind kinds[] = {
      .max_sectors = VD_CREATE_MAX_SECTORS,
      .max_reason = LARGEST,
      .make = vd_create_flat},
+    {.type = VD_DISK_STREAM_OPTIMIZED,
+     .extent_type = VD_EXTENT_SPARSE,
+     .default_grain = 128,
+     .min_grain = 128,
+     .max_grain = 128,
+     .max_sectors = VD_CREATE_MAX_SECTORS,
+     .max_reason = LARGEST,
+     .make = vd_create_stream},
     {.type = VD_DISK_VMFS_FLAT,
      .extent_type = VD_EXTENT_VMFS,
      .suffix = "-flat",
@@ -111,10 +119,6 @@ static int find_kind(struct vd_create *create, struct vd_error *err)
             return 0;
         }
     }
-    if (create->params->type == VD_DISK_STREAM_OPTIMIZED)
-        return vd_error_set(err, VD_E_NOT_SUPPORTED,
-                            "a streamOptimized disk cannot be written after it was made, so there "
-                            "is no empty one to fill; it is made by converting another disk");
     return vd_error_set(err, VD_E_NOT_SUPPORTED, "disks of type %s are not made",
                         type_name(create));
 }

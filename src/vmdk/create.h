@@ -20,8 +20,8 @@
 #define VD_CREATE_MAX_SECTORS (UINT64_C(62) << 31)
 
 struct vd_vmdk_create_params {
-    enum vd_disk_type type; /* MONOLITHIC_*, SPLIT_*, VMFS_*, SE_SPARSE; not STREAM_OPTIMIZED, which
-                               only a stream writer makes: VD_E_NOT_SUPPORTED */
+    enum vd_disk_type type; /* MONOLITHIC_*, SPLIT_*, VMFS_*, SE_SPARSE; STREAM_OPTIMIZED, which is
+                               empty for good */
     uint64_t capacity_sectors;
     const char *adapter;    /* ddb.adapterType as text ("ide", "buslogic", "lsilogic", "lsisas1068",
                                "pvscsi", "legacyESX"); NULL: lsilogic, or the parent's for a child */

@@ -122,7 +122,7 @@ test_wrong_usage() {
 
 test_types_are_told() {
     truncate -s 1M a.raw
-    fails_with "create knows no type 'qcow2'; it can make: mono" create -t qcow2 -s 1M b.vmdk
+    fails_with "create knows no type 'qcow2'; it can make: stream" create -t qcow2 -s 1M b.vmdk
     fails_with "create: --type is missing" create -s 1M b.vmdk
     fails_with "create: --size is missing" create -t vmfs b.vmdk
     fails_with "--size is 1000 bytes, expected a multiple of 512" create -t vmfs -s 1000 b.vmdk

@@ -235,7 +235,7 @@ def header(folder):
 
 
 def empties(tap):
-    for kind in TYPES:
+    for kind in (*TYPES, "streamOptimized"):
         for name, sectors in SIZES.items():
             tap.case(f"{kind}, {name}, empty", empty, kind, sectors)
     for kind in WRITTEN_BY_QEMU:
@@ -274,7 +274,6 @@ def refusals(tap):
     for kind in TYPES:
         tap.case(f"{kind} of nothing", refused, "a capacity of 0 was asked for", kind, 0)
         tap.case(f"{kind} above 62 TiB", refused, "a capacity of ", kind, LARGEST + 1)
-    tap.case("streamOptimized", refused, "converting", "streamOptimized", 100)
     tap.case("no overwriting", kept)
 
 

@@ -15,8 +15,9 @@
 #define ONE_TABLE 65536u /* sectors of a hosted grain table */
 
 static const enum vd_disk_type types[] = {
-    VD_DISK_MONOLITHIC_SPARSE, VD_DISK_MONOLITHIC_FLAT, VD_DISK_SPLIT_SPARSE, VD_DISK_SPLIT_FLAT,
-    VD_DISK_VMFS_FLAT,         VD_DISK_VMFS_THIN,       VD_DISK_VMFS_SPARSE,  VD_DISK_SE_SPARSE,
+    VD_DISK_MONOLITHIC_SPARSE, VD_DISK_MONOLITHIC_FLAT, VD_DISK_SPLIT_SPARSE,
+    VD_DISK_SPLIT_FLAT,        VD_DISK_VMFS_FLAT,       VD_DISK_VMFS_THIN,
+    VD_DISK_VMFS_SPARSE,       VD_DISK_SE_SPARSE,       VD_DISK_STREAM_OPTIMIZED,
 };
 
 static int create_in(struct vd_fs_memory *files, const char *path, enum vd_disk_type type,
@@ -356,7 +357,12 @@ VD_TEST(senseless_parameters_are_refused)
     check_refused(files, &bad, VD_E_INVALID_ARG, "a logical sector of 520 bytes");
     bad = good;
     bad.type = VD_DISK_STREAM_OPTIMIZED;
-    check_refused(files, &bad, VD_E_NOT_SUPPORTED, "streamOptimized");
+    bad.grain_sectors = 8;
+    check_refused(files, &bad, VD_E_INVALID_ARG, "from 128 to 128 in a streamOptimized disk");
+    bad.grain_sectors = 0;
+    bad.parent_path = "/parent.vmdk";
+    check_refused(files, &bad, VD_E_INVALID_ARG, "a streamOptimized disk holds everything itself");
+    bad.parent_path = NULL;
     bad.type = VD_DISK_DEVICE;
     check_refused(files, &bad, VD_E_NOT_SUPPORTED, "disks of type fullDevice are not made");
     bad.type = VD_DISK_RAW;
@@ -691,7 +697,9 @@ VD_TEST(on_the_hosts_file_system)
         (void)snprintf(name, sizeof name, "disk %zu.vmdk", i);
         check_code_err(vd_vmdk_create(test_path(name), &params, NULL, NULL, &err), VD_OK, &err);
         struct vd_disk *disk = NULL;
-        check_code_err(vd_vmdk_open(test_path(name), NULL, &disk, &err), VD_OK, &err);
+        struct vd_vmdk_options options = {
+            .flags = types[i] == VD_DISK_STREAM_OPTIMIZED ? VD_VMDK_READ_ONLY : 0};
+        check_code_err(vd_vmdk_open(test_path(name), &options, &disk, &err), VD_OK, &err);
         check_zeros(disk);
         vd_disk_free(disk);
         check_code(vd_vmdk_create(test_path(name), &params, NULL, NULL, &err), VD_E_EXISTS);
