@@ -71,6 +71,7 @@ static int write_stream(const struct vd_clone_source *source, struct vd_target *
     struct vd_clone_sink sink = {.in_order = true, .put = put_sectors};
     int r = vd_workers_new(0, &workers, err);
 
+    vd_target_set_disk(target);
     if (r == VD_OK)
         r = open_writer(source, params, &to, workers, &writer, err);
     sink.data = writer;

@@ -41,7 +41,7 @@ VD_MUST_CHECK int vd_clone_from_raw(struct vd_raw_stream *raw, const char *path,
                                     const struct vd_progress *progress, struct vd_error *err);
 
 /* Writes a streamOptimized disk to `target`, front to back, and sets its size; does not finish it.
- */
+ * A disk that the target replaces goes with all its files then. */
 VD_MUST_CHECK int vd_clone_to_target(struct vd_disk *source, struct vd_target *target,
                                      const struct vd_clone_params *params,
                                      const struct vd_progress *progress, struct vd_error *err);

@@ -186,12 +186,19 @@ int vd_target_set_size(struct vd_target *target, uint64_t size_bytes, struct vd_
     return VD_OK;
 }
 
+void vd_target_set_disk(struct vd_target *target)
+{
+    target->is_disk = true;
+}
+
 int vd_target_finish(struct vd_target *target, struct vd_error *err)
 {
     if (target->kind == TARGET_IN_ORDER)
         return VD_OK;
     if (fsync(target->fd) < 0)
         return vd_error_set_errno(err, errno, "cannot flush '%s'", target->path);
+    if (target->kind == TARGET_FILE && target->is_disk && target->options.overwrite)
+        return vd_target_disk_publish(target, err);
     if (target->kind == TARGET_FILE)
         return vd_target_temp_publish(target, err);
     return VD_OK;

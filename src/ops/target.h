@@ -52,6 +52,9 @@ bool vd_target_has_holes(const struct vd_target *target);
  * device that is too small is VD_E_DISK_FULL. */
 VD_MUST_CHECK int vd_target_set_size(struct vd_target *target, uint64_t size_bytes,
                                      struct vd_error *err);
+/* What is written is a whole disk: where a file replaces a disk of several files, all of them go.
+ */
+void vd_target_set_disk(struct vd_target *target);
 VD_MUST_CHECK int vd_target_write(struct vd_target *target, uint64_t offset_bytes,
                                   const void *buffer, size_t length, struct vd_error *err);
 VD_MUST_CHECK int vd_target_zero(struct vd_target *target, uint64_t offset_bytes,

@@ -82,6 +82,18 @@ static int remove_text_disk(const struct vd_disk_files *files, const char *aside
     return r;
 }
 
+int vd_unlink_parts(const struct vd_disk_files *files, struct vd_error *err)
+{
+    bool changed = false;
+    int r = VD_OK;
+
+    if (!files->embedded)
+        r = remove_parts(files, &changed, err);
+    else if (files->change_track)
+        r = remove_file(files, files->change_track, &changed, err);
+    return r < 0 ? r : vd_fs_sync_folder(files->fs, files->folder, err);
+}
+
 static int remove_disk(const struct vd_disk_files *files, struct vd_error *err)
 {
     VD_FREE char *aside = NULL;
@@ -90,13 +102,11 @@ static int remove_disk(const struct vd_disk_files *files, struct vd_error *err)
 
     if (files->embedded) {
         r = remove_file(files, files->path, &changed, err);
-        if (r == VD_OK && files->change_track)
-            r = remove_file(files, files->change_track, &changed, err);
-    } else {
-        r = aside_path(files, &aside, err);
-        if (r == VD_OK)
-            r = remove_text_disk(files, aside, err);
+        return r < 0 ? r : vd_unlink_parts(files, err);
     }
+    r = aside_path(files, &aside, err);
+    if (r == VD_OK)
+        r = remove_text_disk(files, aside, err);
     return r < 0 ? r : vd_fs_sync_folder(files->fs, files->folder, err);
 }
 

@@ -51,6 +51,38 @@ static void clone_to(const char *from, const char *to, VixDiskLibDiskType type,
     close_disk(disk, to);
 }
 
+/* The old disk goes with all its files, unless somebody writes it. */
+static void clone_stream_over(const char *from, const struct model *model)
+{
+    const VixDiskLibCreateParams params = {
+        .diskType = VIXDISKLIB_DISK_STREAM_OPTIMIZED,
+        .adapterType = VIXDISKLIB_ADAPTER_SCSI_LSILOGIC,
+        .hwVersion = 9,
+    };
+    const char *to = "over-stream.vmdk";
+    is(create(to, VIXDISKLIB_DISK_SPLIT_FLAT, 999), VIX_OK, "a disk to replace");
+    VixDiskLibHandle disk = open_disk(to, 0);
+    is(VixDiskLib_Clone(connection, path_of(to), connection, path_of(from), &params, NULL, NULL,
+                        TRUE),
+       VIX_E_FILE_ALREADY_LOCKED, "Clone over what is open for writing");
+    ok(exists("over-stream-f001.vmdk"), "whose extents stay");
+    close_disk(disk, to);
+    is(VixDiskLib_Clone(connection, path_of(to), connection, path_of(from), &params, NULL, NULL,
+                        TRUE),
+       VIX_OK, "Clone a stream over it");
+    disk_is(to, model);
+    ok(!exists("over-stream-f001.vmdk"), "whose extents are gone");
+    is(VixDiskLib_Clone(connection, path_of(to), connection, path_of(from), &params, NULL, NULL,
+                        TRUE),
+       VIX_OK, "Clone a stream over a stream");
+    disk_is(to, model);
+    ok(run("echo text >over-stream.vmdk"), "a file that is no disk");
+    is(VixDiskLib_Clone(connection, path_of(to), connection, path_of(from), &params, NULL, NULL,
+                        TRUE),
+       VIX_OK, "Clone a stream over that");
+    disk_is(to, model);
+}
+
 static void clone_over(const char *from, const struct model *model)
 {
     VixDiskLibCreateParams params = {
@@ -64,6 +96,7 @@ static void clone_over(const char *from, const struct model *model)
        VIX_OK, "Clone over it");
     disk_is("over.vmdk", model);
     ok(!exists("over-f001.vmdk"), "whose extents are gone");
+    clone_stream_over(from, model);
     is(VixDiskLib_Clone(connection, path_of("same.vmdk"), connection, path_of(from), NULL, NULL,
                         NULL, FALSE),
        VIX_OK, "Clone without params");
@@ -408,6 +441,8 @@ static void bad_attachments(void)
                     VIX_E_DISK_CAPACITY_MISMATCH, "another capacity");
     does_not_attach(open_disk("source.vmdk", read), open_single("top-a.vmdk"),
                     VIX_E_DISK_CID_MISMATCH, "another parent");
+    does_not_attach(open_disk("clone-stream.vmdk", read), open_single("top-a.vmdk"),
+                    VIX_E_DISK_PARENT_NOTALLOWED, "a stream as parent");
     does_not_attach(open_disk("base-a.vmdk", read), open_disk("top-a.vmdk", 0), VIX_E_INVALID_ARG,
                     "a whole chain");
     VixDiskLibHandle disk = open_single("top-a.vmdk");

@@ -91,6 +91,21 @@ static void old_params(void)
     }
 }
 
+/* It reads as zeros for good. */
+static void stream(void)
+{
+    struct model model = model_new(SECTORS, 1);
+    VixDiskLibHandle disk = NULL;
+    is(create("new-stream.vmdk", VIXDISKLIB_DISK_STREAM_OPTIMIZED, SECTORS), VIX_OK,
+       "Create a stream");
+    is(create("new-stream.vmdk", VIXDISKLIB_DISK_STREAM_OPTIMIZED, SECTORS),
+       VIX_E_FILE_ALREADY_EXISTS, "only once");
+    is(VixDiskLib_Open(connection, path_of("new-stream.vmdk"), 0, &disk), VIX_E_NOT_SUPPORTED,
+       "it does not open for writing");
+    disk_is("new-stream.vmdk", &model);
+    free(model.bytes);
+}
+
 static void does_not_create(const char *path, const VixDiskLibCreateParams *params, VixError want,
                             const char *why)
 {
@@ -122,8 +137,6 @@ static void bad_creations(void)
     does_not_create(path_of("bad.vmdk"), &params, VIX_E_INVALID_ARG, "no type");
     params.diskType = (VixDiskLibDiskType)77;
     does_not_create(path_of("bad.vmdk"), &params, VIX_E_INVALID_ARG, "a type that is none");
-    params.diskType = VIXDISKLIB_DISK_STREAM_OPTIMIZED;
-    does_not_create(path_of("bad.vmdk"), &params, VIX_E_NOT_SUPPORTED, "a stream");
     params = good;
     params.adapterType = (VixDiskLibAdapterType)9;
     does_not_create(path_of("bad.vmdk"), &params, VIX_E_INVALID_ARG, "an adapter that is none");
@@ -405,6 +418,7 @@ int main(void)
         return 0;
     every_kind();
     old_params();
+    stream();
     bad_creations();
     one_writer();
     read_only();

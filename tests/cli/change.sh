@@ -65,6 +65,13 @@ test_existing_targets() {
     vdisk create -t monolithicFlat -s 1M a.vmdk
     fails_with "'a.vmdk' exists" convert -O vmfs want.raw a.vmdk
     fails_with "there is something of that name" create -t vmfs -s 1M a.vmdk
+    vdisk create -t streamOptimized -s 1M stream.vmdk
+    [ "$(vdisk map --json stream.vmdk | jq -c '[.runs[].kind]')" = '["absent"]' ] || fail 'not empty'
+    fails_with "there is something of that name" create -t streamOptimized -s 1M stream.vmdk
+    vdisk create -t twoGbMaxExtentFlat -s 1M split.vmdk
+    vdisk convert --overwrite -O streamOptimized want.raw split.vmdk
+    vdisk compare split.vmdk want.raw
+    [ ! -e split-f001.vmdk ] || fail 'the extent of a replaced disk is left'
     vdisk convert --overwrite -O monolithicSparse want.raw a.vmdk
     vdisk compare a.vmdk want.raw
     [ ! -e a-flat.vmdk ] || fail "the old extent is still there"
