@@ -4,9 +4,6 @@
  * implements it. Written from the public description of the interface (VDDK 7.0, with what is
  * publicly known of 8.0); compatible with it in source and binary form on 64-bit Linux.
  *
- * A function is declared here when the library exports it, so that a program which needs another
- * one is told so when it is built.
- *
  * Sectors are 512 bytes. Strings are UTF-8, and are copied before a call returns. Every function
  * may be called from any thread.
  */
@@ -522,12 +519,15 @@ void VixDiskLib_Exit(void);
 
 /* Colon-separated; static. */
 const char *VixDiskLib_ListTransportModes(void);
+/* Takes back what a crashed program left: nothing on this machine. Both counters may be NULL. */
+VixError VixDiskLib_Cleanup(const VixDiskLibConnectParams *connectParams, uint32 *numCleanedUp,
+                            uint32 *numRemaining);
 
 /* Connections */
 
 /* Zero-filled; NULL when out of memory. Allowed before VixDiskLib_InitEx. */
 VixDiskLibConnectParams *VixDiskLib_AllocateConnectParams(void);
-/* Frees the structure, not the strings the caller put there. */
+/* Frees the structure, with the strings that the library put there, not those of the caller. */
 void VixDiskLib_FreeConnectParams(VixDiskLibConnectParams *connectParams);
 /* NULL parameters: a connection to this machine. */
 VixError VixDiskLib_Connect(const VixDiskLibConnectParams *connectParams,
@@ -536,15 +536,26 @@ VixError VixDiskLib_Connect(const VixDiskLibConnectParams *connectParams,
 VixError VixDiskLib_ConnectEx(const VixDiskLibConnectParams *connectParams, Bool readOnly,
                               const char *snapshotRef, const char *transportModes,
                               VixDiskLibConnection *connection);
+/* A copy of what the connection was made with, secrets included; free it with
+ * VixDiskLib_FreeConnectParams. Of a structure that was not allocated by the library what lies
+ * before `vimApiVer` is copied. */
+VixError VixDiskLib_GetConnectParams(const VixDiskLibConnection connection,
+                                     VixDiskLibConnectParams **connectParams);
 /* Disks still open on it stay usable. */
 VixError VixDiskLib_Disconnect(VixDiskLibConnection connection);
+/* Around the use of a virtual machine's disks: that it stays where it is meanwhile. Nothing to do
+ * for disks on this machine. */
+VixError VixDiskLib_PrepareForAccess(const VixDiskLibConnectParams *connectParams,
+                                     const char *identity);
+VixError VixDiskLib_EndAccess(const VixDiskLibConnectParams *connectParams, const char *identity);
 
 /* Disks. Output pointers are NULL or 0 after any failure.
  *
  * A progress function may be NULL. It is called on the calling thread with percentages that rise,
  * 100 after success only; its result is ignored. */
 
-/* Nothing is overwritten (VIX_E_FILE_ALREADY_EXISTS); a failure leaves no files behind. */
+/* Nothing is overwritten (VIX_E_FILE_ALREADY_EXISTS); a failure leaves no files behind. A
+ * STREAM_OPTIMIZED disk is empty for good, since such disks do not open for writing. */
 VixError VixDiskLib_Create(const VixDiskLibConnection connection, const char *path,
                            const VixDiskLibCreateParams *createParams,
                            VixDiskLibProgressFunc progressFunc, void *progressCallbackData);

@@ -3,12 +3,11 @@
 
 #include <stdlib.h>
 
-#include "vix/params.h"
 #include "vix/report.h"
 
 static void connection_destroy(struct vd_vix_node *node)
 {
-    (void)node; /* holds nothing */
+    vd_vix_params_done(&((struct vd_vix_connection *)node)->params);
 }
 
 int vd_vix_connection_get(VixDiskLibConnection handle, struct vd_vix_connection **ret,
@@ -31,14 +30,20 @@ void vd_vix_connections_end(void)
         vd_vix_put(node);
 }
 
-static int refuse_remote(const VixDiskLibConnectParams *params, struct vd_error *err)
+static int connection_fill(struct vd_vix_connection *connection,
+                           const VixDiskLibConnectParams *params, bool read_only,
+                           struct vd_error *err)
 {
-    int r = vd_vix_params_check(params, err);
+    connection->node.kind = VD_VIX_CONNECTION;
+    connection->node.destroy = connection_destroy;
+    connection->read_only = read_only;
+    int r = vd_vix_params_copy(params, &connection->params, err);
     if (r < 0)
         return r;
-    return vd_error_set(err, VD_E_NOT_SUPPORTED,
-                        "connecting to '%s': this version opens disks on this machine only",
-                        params->serverName);
+    r = vd_vix_add(&connection->node, connection);
+    if (r < 0)
+        vd_vix_params_done(&connection->params);
+    return r < 0 ? vd_error_set(err, r, "the library is not initialised") : VD_OK;
 }
 
 static int connection_new(const VixDiskLibConnectParams *params, bool read_only,
@@ -47,20 +52,15 @@ static int connection_new(const VixDiskLibConnectParams *params, bool read_only,
     if (!vd_vix_registry_is_open())
         return vd_error_set(err, VD_E_NOT_INITIALISED, "the library is not initialised");
     if (vd_vix_params_remote(params))
-        return refuse_remote(params, err);
+        return vd_vix_params_refuse("connecting to", params, err);
 
-    struct vd_vix_connection *connection = calloc(1, sizeof *connection);
+    VD_FREE struct vd_vix_connection *connection = calloc(1, sizeof *connection);
     if (!connection)
         return vd_error_set(err, VD_E_NO_MEMORY, "connecting: out of memory");
-    connection->node.kind = VD_VIX_CONNECTION;
-    connection->node.destroy = connection_destroy;
-    connection->read_only = read_only;
-    int r = vd_vix_add(&connection->node, connection);
-    if (r < 0) {
-        free(connection);
-        return vd_error_set(err, r, "the library is not initialised");
-    }
-    *ret = (VixDiskLibConnection)(void *)connection;
+    int r = connection_fill(connection, params, read_only, err);
+    if (r < 0)
+        return r;
+    *ret = (VixDiskLibConnection)(void *)VD_TAKE_PTR(connection);
     return VD_OK;
 }
 
@@ -108,4 +108,32 @@ VD_VIX_EXPORT VixError VixDiskLib_Disconnect(VixDiskLibConnection connection)
         vd_vix_put(&found->node);
     }
     return vd_vix_result("VixDiskLib_Disconnect", r, &err);
+}
+
+static int params_get(VixDiskLibConnection handle, VixDiskLibConnectParams **ret,
+                      struct vd_error *err)
+{
+    struct vd_vix_connection *connection;
+    int r = vd_vix_connection_get(handle, &connection, err);
+    if (r < 0)
+        return r;
+    *ret = vd_vix_params_hand_out(&connection->params);
+    vd_vix_put(&connection->node);
+    if (!*ret)
+        return vd_error_set(err, VD_E_NO_MEMORY, "copying connect params: out of memory");
+    return VD_OK;
+}
+
+VD_VIX_EXPORT VixError VixDiskLib_GetConnectParams(const VixDiskLibConnection connection,
+                                                   VixDiskLibConnectParams **connectParams)
+{
+    struct vd_error err = VD_ERROR_INIT;
+    int r;
+    if (connectParams) {
+        *connectParams = NULL;
+        r = params_get(connection, connectParams, &err);
+    } else {
+        r = vd_error_set(&err, VD_E_INVALID_ARG, "nowhere to put the params: it is NULL");
+    }
+    return vd_vix_result("VixDiskLib_GetConnectParams", r, &err);
 }

@@ -7,11 +7,13 @@
 #include <stdbool.h>
 
 #include "vix/export.h"
+#include "vix/params.h"
 #include "vix/registry.h"
 
 struct vd_vix_connection {
     struct vd_vix_node node;
     bool read_only;
+    struct vd_vix_params params; /* as they were given */
 };
 
 /* With a reference, which vd_vix_put of its node gives back. */
