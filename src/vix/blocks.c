@@ -3,10 +3,12 @@
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/checked.h"
 #include "vix/disk.h"
 #include "vix/export.h"
+#include "vix/given.h"
 #include "vix/report.h"
 
 /* Runs fetched at a time: 4 KiB of stack. */
@@ -17,17 +19,21 @@ struct query {
     uint64_t start; /* sectors, as are all here */
     uint64_t end;   /* clamped to the capacity */
     uint64_t chunk;
-    bool zeros_count; /* a zero run hides a parent that is not open */
-    VixDiskLibBlockList *list;
-    size_t allocated; /* blocks there is room for */
+    bool zeros_count;          /* a zero run hides a parent that is not open */
+    VixDiskLibBlockList *list; /* as it grows; malloc'd */
+    size_t allocated;          /* blocks there is room for */
 };
+
+static size_t list_bytes(size_t blocks)
+{
+    return offsetof(VixDiskLibBlockList, blocks) + blocks * sizeof(VixDiskLibBlock);
+}
 
 /* The range is at most 524288 chunks, so that there are at most 262144 separate blocks: 4 MiB. */
 static int list_grow(struct query *query)
 {
     size_t wanted = query->allocated ? 2 * query->allocated : 64;
-    VixDiskLibBlockList *list = realloc(query->list, offsetof(VixDiskLibBlockList, blocks) +
-                                                         wanted * sizeof list->blocks[0]);
+    VixDiskLibBlockList *list = realloc(query->list, list_bytes(wanted));
     if (!list)
         return VD_E_NO_MEMORY;
     if (!query->list)
@@ -123,21 +129,38 @@ static int query_run(struct query *query, uint64_t count, struct vd_error *err)
     vd_disk_info(disk, &info);
     query->zeros_count = query->disk->single_link && info.parent_hint;
     query->end = query->start + VD_MIN(count, capacity - query->start);
-    /* Also for an empty answer, since programs look at blocks[0]. */
     if (list_grow(query) < 0)
         return vd_error_set(err, VD_E_NO_MEMORY, "listing the blocks of '%s': out of memory",
                             vd_disk_path(disk));
     return collect(query, err);
 }
 
+/* Room for one block also in an empty answer, since programs look at blocks[0]. */
+static int hand_out(const struct query *query, VixDiskLibBlockList **ret, struct vd_error *err)
+{
+    const VixDiskLibBlockList *list = query->list;
+    VixDiskLibBlockList *copy =
+        vd_vix_given_new(VD_VIX_BLOCKS, list_bytes(VD_MAX(list->numBlocks, 1u)));
+    if (!copy)
+        return vd_error_set(err, VD_E_NO_MEMORY, "listing the blocks of '%s': out of memory",
+                            vd_disk_path(query->disk->disk));
+    copy->numBlocks = list->numBlocks;
+    memcpy(copy->blocks, list->blocks, list->numBlocks * sizeof list->blocks[0]);
+    *ret = copy;
+    return VD_OK;
+}
+
 static int blocks_query(VixDiskLibHandle handle, struct query *query, uint64_t count,
-                        struct vd_error *err)
+                        VixDiskLibBlockList **ret, struct vd_error *err)
 {
     int r = vd_vix_disk_get(handle, &query->disk, err);
     if (r < 0)
         return r;
     r = query_run(query, count, err);
+    if (r == VD_OK)
+        r = hand_out(query, ret, err);
     vd_vix_put(&query->disk->node);
+    free(query->list);
     return r;
 }
 
@@ -152,19 +175,14 @@ VD_VIX_EXPORT VixError VixDiskLib_QueryAllocatedBlocks(VixDiskLibHandle diskHand
     int r;
     if (blockList) {
         *blockList = NULL;
-        r = blocks_query(diskHandle, &query, numSectors, &err);
+        r = blocks_query(diskHandle, &query, numSectors, blockList, &err);
     } else {
         r = vd_error_set(&err, VD_E_INVALID_ARG, "nowhere to put the blocks: it is NULL");
     }
-    if (r < 0)
-        free(query.list);
-    else
-        *blockList = query.list;
     return vd_vix_result("VixDiskLib_QueryAllocatedBlocks", r, &err);
 }
 
 VD_VIX_EXPORT VixError VixDiskLib_FreeBlockList(VixDiskLibBlockList *blockList)
 {
-    free(blockList);
-    return VIX_OK;
+    return vd_vix_given_free("VixDiskLib_FreeBlockList", blockList, VD_VIX_BLOCKS);
 }

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vix/given.h"
+
 struct text {
     uint16_t code;
     const char *text;
@@ -335,10 +337,16 @@ const char *vd_vix_error_text(VixError error)
 VD_VIX_EXPORT char *VixDiskLib_GetErrorText(VixError err, const char *locale)
 {
     (void)locale; /* there is English */
-    return strdup(vd_vix_error_text(err));
+    const char *text = vd_vix_error_text(err);
+    size_t bytes = strlen(text) + 1;
+    char *copy = vd_vix_given_new(VD_VIX_TEXT, bytes);
+    if (copy)
+        memcpy(copy, text, bytes);
+    return copy;
 }
 
 VD_VIX_EXPORT void VixDiskLib_FreeErrorText(char *errMsg)
 {
-    free(errMsg);
+    /* Has no error to return. */
+    (void)vd_vix_given_free("VixDiskLib_FreeErrorText", errMsg, VD_VIX_TEXT);
 }

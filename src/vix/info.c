@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a disk is. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "vix/disk.h"
 #include "vix/export.h"
+#include "vix/given.h"
 #include "vix/report.h"
 
 static VixDiskLibGeometry geometry_of(const struct vd_geometry *geometry)
@@ -48,8 +48,8 @@ static char *text_put(char **place, const char *text)
  * physical one there. */
 static VixDiskLibInfo *info_new(const struct vd_disk_info *from)
 {
-    VixDiskLibInfo *info =
-        malloc(sizeof *info + text_bytes(from->parent_hint) + text_bytes(from->uuid));
+    VixDiskLibInfo *info = vd_vix_given_new(
+        VD_VIX_INFO, sizeof *info + text_bytes(from->parent_hint) + text_bytes(from->uuid));
     if (!info)
         return NULL;
     char *strings = (char *)(info + 1);
@@ -99,7 +99,7 @@ VD_VIX_EXPORT VixError VixDiskLib_GetInfo(VixDiskLibHandle diskHandle, VixDiskLi
 
 VD_VIX_EXPORT void VixDiskLib_FreeInfo(VixDiskLibInfo *info)
 {
-    free(info);
+    (void)vd_vix_given_free("VixDiskLib_FreeInfo", info, VD_VIX_INFO); /* has no error to return */
 }
 
 /* Never NULL, since programs print it at once. */

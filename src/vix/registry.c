@@ -8,16 +8,23 @@
 #include "base/cleanup.h"
 
 #define BUCKETS 256u /* handles are few; a chain of a hundred is still found at once */
-#define GRAVES  64u  /* dead objects of some 300 bytes: 20 KiB */
+#define GRAVES  64u  /* dead objects of some 300 bytes: 20 KiB; results of 4 KiB at most: 256 KiB */
 
-/* `lock` guards everything here and every node. */
+/* Memory of the latest dead objects. */
+struct graves {
+    void *memory[GRAVES];
+    unsigned next;
+};
+
+/* `lock` guards everything here and every node. Results come and go by the thousand, and have
+ * graves of their own, so that handles stay in theirs. */
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t put;
     bool open;
     struct vd_vix_node *buckets[BUCKETS];
-    void *graves[GRAVES];
-    unsigned next_grave;
+    struct graves handles;
+    struct graves results;
 } registry = {.lock = PTHREAD_MUTEX_INITIALIZER, .put = PTHREAD_COND_INITIALIZER};
 
 static void lock_registry(void)
@@ -40,10 +47,21 @@ static struct vd_vix_node **bucket_of(const void *address)
     return &registry.buckets[mixed >> 56];
 }
 
+static bool is_result(enum vd_vix_kind kind)
+{
+    return kind == VD_VIX_INFO || kind == VD_VIX_BLOCKS || kind == VD_VIX_TEXT;
+}
+
+/* Results and connect params live at any time, all others between Init and Exit. */
+static bool lives_now_locked(enum vd_vix_kind kind)
+{
+    return registry.open || kind == VD_VIX_PARAMS || is_result(kind);
+}
+
 /* Where the pointer to it stands; NULL when there is none. */
 static struct vd_vix_node **find_locked(const void *address, enum vd_vix_kind kind)
 {
-    if (!registry.open && kind != VD_VIX_PARAMS)
+    if (!lives_now_locked(kind))
         return NULL;
     for (struct vd_vix_node **at = bucket_of(address); *at; at = &(*at)->next)
         if ((*at)->address == address && (*at)->kind == kind)
@@ -85,7 +103,7 @@ int vd_vix_add(struct vd_vix_node *node, const void *address)
 {
     assert(node->kind != VD_VIX_DEAD);
     lock_registry();
-    bool allowed = registry.open || node->kind == VD_VIX_PARAMS;
+    bool allowed = lives_now_locked(node->kind);
     if (allowed) {
         node->address = address;
         node->references = 1;
@@ -119,22 +137,32 @@ void vd_vix_hold(struct vd_vix_node *node)
 static void bury(struct vd_vix_node *node)
 {
     lock_registry();
+    struct graves *graves = is_result(node->kind) ? &registry.results : &registry.handles;
+    void *dead = node;
     node->kind = VD_VIX_DEAD;
-    void *oldest = registry.graves[registry.next_grave];
-    registry.graves[registry.next_grave] = node;
-    registry.next_grave = (registry.next_grave + 1) % GRAVES;
+    if (!node->large) {
+        dead = graves->memory[graves->next];
+        graves->memory[graves->next] = node;
+        graves->next = (graves->next + 1) % GRAVES;
+    }
     unlock_registry();
-    free(oldest);
+    free(dead);
 }
 
-/* When the library is unloaded nobody is left to confuse. */
+static void clear_graves_locked(struct graves *graves)
+{
+    for (size_t i = 0; i < GRAVES; i++) {
+        free(graves->memory[i]);
+        graves->memory[i] = NULL;
+    }
+}
+
+/* When the process ends nobody is left to confuse. */
 __attribute__((destructor)) static void clear_graves(void)
 {
     lock_registry();
-    for (size_t i = 0; i < GRAVES; i++) {
-        free(registry.graves[i]);
-        registry.graves[i] = NULL;
-    }
+    clear_graves_locked(&registry.handles);
+    clear_graves_locked(&registry.results);
     unlock_registry();
 }
 

@@ -9,7 +9,7 @@
  * for a while, so that a new object does not appear at an address somebody may still use.
  *
  * The registry is open from the first Init to the last Exit; handles exist only then. Connect
- * params are not handles and exist at any time.
+ * params and results are not handles and exist at any time.
  *
  * Threads: any, for all functions. One lock, a leaf; `destroy` is called without it.
  */
@@ -29,6 +29,9 @@ enum vd_vix_kind {
     VD_VIX_PARAMS = 0x61726170,
     VD_VIX_CLAIMED = 0x6d69616c, /* a disk that one function has for itself */
     VD_VIX_SPENT = 0x746e7073,   /* the handle of a disk that is gone; can only be closed */
+    VD_VIX_INFO = 0x6f666e69,    /* results, which the program frees */
+    VD_VIX_BLOCKS = 0x6b6f6c62,
+    VD_VIX_TEXT = 0x74786574,
 };
 
 /* First member of every registered object, which is one malloc'd piece. All fields belong to the
@@ -37,6 +40,7 @@ struct vd_vix_node {
     enum vd_vix_kind kind;
     const void *address; /* what the caller was given */
     unsigned references;
+    bool large;                                /* its memory is not kept when it is dead */
     void (*destroy)(struct vd_vix_node *node); /* releases what it holds, not the memory itself */
     struct vd_vix_node *next;
 };
