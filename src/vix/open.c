@@ -9,6 +9,8 @@
 #include "vix/report.h"
 #include "vmdk/vmdk.h"
 
+#define LOCKED_NUMBER 16392u
+
 static void disk_destroy(struct vd_vix_node *node)
 {
     struct vd_vix_disk *disk = (struct vd_vix_disk *)node;
@@ -138,14 +140,17 @@ static int disk_open(VixDiskLibConnection handle, const char *path, uint32 flags
     return VD_OK;
 }
 
-/* In the words that programs look for. */
+/* In the words that programs look for; a locked disk has a number of its own there. */
 static VixError open_failed(const char *path, int code, const struct vd_error *err)
 {
     VixError result = vd_error_vix(code);
+    bool locked = code == VD_E_LOCKED;
     vd_vix_warn("VixDiskLib: VixDiskLib_OpenEx: Cannot open disk %s. Error %u (%s) (DiskLib error "
                 "%u: %s) at %d. %s.",
                 path ? path : "(null)", (unsigned)result, vd_vix_error_text(result),
-                (unsigned)result, vd_error_name(code), __LINE__, vd_error_message(err, code));
+                locked ? LOCKED_NUMBER : (unsigned)result,
+                locked ? "Failed to lock the file" : vd_error_name(code), __LINE__,
+                vd_error_message(err, code));
     return result;
 }
 
