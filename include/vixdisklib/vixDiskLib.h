@@ -506,7 +506,8 @@ typedef void (*VixDiskLibCompletionCB)(void *cbData, VixError result);
 
 /* Counted: every success asks for one VixDiskLib_Exit. The latest callbacks that are not NULL
  * apply; without callbacks messages go to a log file in the temporary directory. `configFile` is
- * read before the call returns. */
+ * read before the call returns. A process forked later finds the library not initialised, and may
+ * initialise it. */
 VixError VixDiskLib_InitEx(uint32 majorVersion, uint32 minorVersion, VixDiskLibGenericLogFunc *log,
                            VixDiskLibGenericLogFunc *warn, VixDiskLibGenericLogFunc *panic,
                            const char *libDir, const char *configFile);

@@ -10,6 +10,7 @@
 
 #include "base/path.h"
 #include "block/fs.h"
+#include "vix/fork.h"
 
 struct setting {
     char *name;
@@ -191,6 +192,14 @@ int vd_vix_config_load_default(struct vd_error *err)
 void vd_vix_config_clear(void)
 {
     replace_settings(NULL);
+}
+
+void vd_vix_config_fork(enum vd_vix_fork when)
+{
+    if (when == VD_VIX_FORK_BEFORE)
+        (void)pthread_mutex_lock(&config.lock); /* a static mutex, never misused */
+    else
+        (void)pthread_mutex_unlock(&config.lock);
 }
 
 char *vd_vix_config_text(const char *name)

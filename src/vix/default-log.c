@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "vix/config.h"
+#include "vix/fork.h"
 
 #define USER_ENTRY_BYTES 4096 /* a line of the user database */
 
@@ -113,5 +114,21 @@ void vd_vix_default_log_done(void)
         (void)close(place.fd); /* every line was written by itself */
     place.fd = -1;
     place.tried = false;
+    (void)pthread_mutex_unlock(&place.lock);
+}
+
+/* A child's messages go to a file of its own. */
+void vd_vix_default_log_fork(enum vd_vix_fork when)
+{
+    if (when == VD_VIX_FORK_BEFORE) {
+        (void)pthread_mutex_lock(&place.lock); /* a static mutex, never misused */
+        return;
+    }
+    if (when == VD_VIX_FORK_CHILD) {
+        if (place.fd >= 0)
+            (void)close(place.fd); /* nothing was written here */
+        place.fd = -1;
+        place.tried = false;
+    }
     (void)pthread_mutex_unlock(&place.lock);
 }

@@ -10,6 +10,7 @@
 #include "vix/connection.h"
 #include "vix/disk.h"
 #include "vix/export.h"
+#include "vix/fork.h"
 #include "vix/registry.h"
 #include "vix/report.h"
 
@@ -21,6 +22,8 @@ static struct {
     unsigned users; /* Inits without their Exit */
     bool stopping;
     struct vd_workers *workers;
+    struct vd_workers
+        *left_behind; /* in a forked child: the parent's, whose threads are not here */
 } library = {.lock = PTHREAD_MUTEX_INITIALIZER, .stopped = PTHREAD_COND_INITIALIZER};
 
 struct vd_workers *vd_vix_workers(void)
@@ -36,6 +39,7 @@ static int start_locked(struct vd_error *err)
         int r = vd_workers_new(0, &library.workers, err);
         if (r < 0)
             return r;
+        vd_vix_fork_watch();
         vd_vix_registry_open();
     }
     library.users++;
@@ -130,6 +134,22 @@ VD_VIX_EXPORT void VixDiskLib_Exit(void)
         stop();
     else if (left > 0)
         vd_vix_info("VixDiskLib: VixDiskLib_Exit: Unmatched Init calls so far: %u.", left);
+}
+
+void vd_vix_library_fork(enum vd_vix_fork when)
+{
+    if (when == VD_VIX_FORK_BEFORE) {
+        (void)pthread_mutex_lock(&library.lock); /* a static mutex, never misused */
+        return;
+    }
+    if (when == VD_VIX_FORK_CHILD) {
+        library.users = 0;
+        library.stopping = false;
+        library.left_behind = library.workers ? library.workers : library.left_behind;
+        library.workers = NULL;
+        (void)pthread_cond_init(&library.stopped, NULL); /* who waited is not here */
+    }
+    (void)pthread_mutex_unlock(&library.lock);
 }
 
 VD_VIX_EXPORT const char *VixDiskLib_ListTransportModes(void)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "vix/fork.h"
 
 #define BUCKETS 256u /* handles are few; a chain of a hundred is still found at once */
 #define GRAVES  64u  /* dead objects of some 300 bytes: 20 KiB; results of 4 KiB at most: 256 KiB */
@@ -25,6 +26,7 @@ static struct {
     struct vd_vix_node *buckets[BUCKETS];
     struct graves handles;
     struct graves results;
+    struct vd_vix_node *left_behind; /* in a forked child: handles of the parent */
 } registry = {.lock = PTHREAD_MUTEX_INITIALIZER, .put = PTHREAD_COND_INITIALIZER};
 
 static void lock_registry(void)
@@ -223,5 +225,36 @@ void vd_vix_wait_alone(struct vd_vix_node *node)
     lock_registry();
     while (node->references > 1)
         (void)pthread_cond_wait(&registry.put, &registry.lock); /* fails only on misuse */
+    unlock_registry();
+}
+
+/* Handles of the parent are none here; what it was given stays, to be freed. */
+static void leave_handles_locked(void)
+{
+    for (size_t i = 0; i < BUCKETS; i++) {
+        struct vd_vix_node **at = &registry.buckets[i];
+        while (*at) {
+            if ((*at)->kind == VD_VIX_PARAMS || is_result((*at)->kind)) {
+                at = &(*at)->next;
+                continue;
+            }
+            struct vd_vix_node *node = unlink_locked(at);
+            node->next = registry.left_behind;
+            registry.left_behind = node;
+        }
+    }
+}
+
+void vd_vix_registry_fork(enum vd_vix_fork when)
+{
+    if (when == VD_VIX_FORK_BEFORE) {
+        lock_registry();
+        return;
+    }
+    if (when == VD_VIX_FORK_CHILD) {
+        registry.open = false;
+        leave_handles_locked();
+        (void)pthread_cond_init(&registry.put, NULL); /* who waited is not here */
+    }
     unlock_registry();
 }

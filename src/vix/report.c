@@ -9,6 +9,7 @@
 #include "vix/config.h"
 #include "vix/default-log.h"
 #include "vix/error-text.h"
+#include "vix/fork.h"
 
 #define VERBOSE 5 /* of vixDiskLib.transport.LogLevel, 0 to 6 */
 
@@ -42,6 +43,17 @@ void vd_vix_report_done(void)
     memset(&callbacks, 0, sizeof callbacks);
     (void)pthread_mutex_unlock(&callbacks_lock);
     vd_vix_default_log_done();
+}
+
+void vd_vix_report_fork(enum vd_vix_fork when)
+{
+    if (when == VD_VIX_FORK_BEFORE) {
+        (void)pthread_mutex_lock(&callbacks_lock); /* a static mutex, never misused */
+        return;
+    }
+    if (when == VD_VIX_FORK_CHILD)
+        memset(&callbacks, 0, sizeof callbacks);
+    (void)pthread_mutex_unlock(&callbacks_lock);
 }
 
 static struct callbacks current_callbacks(void)
