@@ -5,6 +5,7 @@
 #define VD_TESTS_ABI_DISKS_H
 
 #include <pthread.h>
+#include <signal.h>
 #include <spawn.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -101,7 +102,7 @@ static UNUSED void watched(const struct watch *watch, const char *what)
     is(watch->last, 100, "%s: and ends at 100", what);
 }
 
-static VixDiskLibHandle open_on(VixDiskLibConnection on, const char *name, uint32 flags)
+static UNUSED VixDiskLibHandle open_on(VixDiskLibConnection on, const char *name, uint32 flags)
 {
     VixDiskLibHandle disk = NULL;
     warned[0] = '\0';
@@ -231,7 +232,7 @@ static bool start(void)
     return true;
 }
 
-static int end(void)
+static UNUSED int end(void)
 {
     is(VixDiskLib_Disconnect(connection), VIX_OK, "Disconnect");
     VixDiskLib_Exit();

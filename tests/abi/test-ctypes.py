@@ -50,6 +50,13 @@ class Info(ctypes.Structure):
     ]
 
 
+class CreateParams(ctypes.Structure):
+    _fields_ = [
+        ("diskType", c_int), ("adapterType", c_int), ("hwVersion", ctypes.c_uint16),
+        ("capacity", c_uint64),
+    ]
+
+
 class Block(ctypes.Structure):
     _fields_ = [("offset", c_uint64), ("length", c_uint64)]
 
@@ -59,6 +66,7 @@ class BlockList(ctypes.Structure):
 
 
 COMPLETION = ctypes.CFUNCTYPE(None, c_void_p, c_uint64)
+PROGRESS = ctypes.CFUNCTYPE(c_char, c_void_p, c_int)
 
 
 def load(path):
@@ -80,6 +88,15 @@ def load(path):
         "Read": (c_uint64, [c_void_p, c_uint64, c_uint64, c_void_p]),
         "ReadAsync": (c_uint64, [c_void_p, c_uint64, c_uint64, c_void_p, COMPLETION, c_void_p]),
         "Wait": (c_uint64, [c_void_p]),
+        "Create": (c_uint64, [c_void_p, c_char_p, c_void_p, PROGRESS, c_void_p]),
+        "CreateChild": (c_uint64, [c_void_p, c_char_p, c_int, c_void_p, c_void_p]),
+        "Write": (c_uint64, [c_void_p, c_uint64, c_uint64, c_void_p]),
+        "WriteAsync": (c_uint64, [c_void_p, c_uint64, c_uint64, c_void_p, COMPLETION, c_void_p]),
+        "Flush": (c_uint64, [c_void_p]),
+        "WriteMetadata": (c_uint64, [c_void_p, c_char_p, c_char_p]),
+        "Clone": (c_uint64, [c_void_p, c_char_p, c_void_p, c_char_p, c_void_p, c_void_p, c_void_p,
+                             c_char]),
+        "Unlink": (c_uint64, [c_void_p, c_char_p]),
         "QueryAllocatedBlocks": (c_uint64, [c_void_p, c_uint64, c_uint64, c_uint64,
                                             POINTER(POINTER(BlockList))]),
         "FreeBlockList": (c_uint64, [POINTER(BlockList)]),
@@ -210,6 +227,86 @@ def whole_disk(vix, connection, folder, name):
     is_(vix.VixDiskLib_Close(disk), 0, "Close")
 
 
+def create(vix, connection, path, disk_type, sectors):
+    """24 bytes, and garbage behind them."""
+    memory = (ctypes.c_ubyte * 64)(*([0xEE] * 64))
+    params = CreateParams.from_buffer(memory)
+    params.diskType, params.adapterType, params.hwVersion = disk_type, 3, 7
+    params.capacity = sectors
+    told = []
+    progress = PROGRESS(lambda data, percent: told.append(percent) or b"\0")
+    is_(ctypes.sizeof(CreateParams), 24, "params of 24 bytes")
+    is_(vix.VixDiskLib_Create(connection, path, ctypes.addressof(memory), progress, None), 0,
+        "Create of type %d" % disk_type)
+    is_((told == sorted(told), told[-1:]), (True, [100]), "progress rises to 100")
+
+
+def open_to_write(vix, connection, path):
+    disk = c_void_p()
+    is_(vix.VixDiskLib_Open(connection, path, 0, byref(disk)), 0, "Open to write")
+    return disk
+
+
+def write_all(vix, disk, content):
+    """The first half at once, the second asynchronously, then the middle once more."""
+    sectors = len(content) // 512
+    half = sectors // 2
+    buffer = ctypes.create_string_buffer(content, len(content))
+    results = []
+    callback = COMPLETION(lambda data, result: results.append(result))
+    is_(vix.VixDiskLib_Write(disk, 0, half, buffer), 0, "Write")
+    codes = [vix.VixDiskLib_WriteAsync(disk, start, min(100, sectors - start),
+                                       ctypes.addressof(buffer) + start * 512, callback, None)
+             for start in range(half, sectors, 100)]
+    is_(set(codes), {VIX_ASYNC}, "every WriteAsync is accepted")
+    is_(vix.VixDiskLib_Wait(disk), 0, "Wait")
+    is_(results, [0] * len(codes), "one callback each")
+    is_(vix.VixDiskLib_Write(disk, half - 3, 7, ctypes.addressof(buffer) + (half - 3) * 512), 0,
+        "Write over it")
+    is_(vix.VixDiskLib_Write(disk, sectors, 1, buffer), OUT_OF_RANGE, "Write past the end")
+    is_(vix.VixDiskLib_WriteMetadata(disk, b"my.key", b"a value"), 0, "WriteMetadata")
+    is_(vix.VixDiskLib_Flush(disk), 0, "Flush")
+
+
+def is_content(vix, connection, path, content):
+    disk = open_disk(vix, connection, path.decode())
+    sectors = capacity(vix, disk)
+    is_(read_all(vix, disk, sectors), hashlib.sha256(content).hexdigest(), "reads as written")
+    is_(vix.VixDiskLib_Write(disk, 0, 1, ctypes.create_string_buffer(512)), 11,
+        "Write on a disk open for reading")
+    is_(vix.VixDiskLib_Close(disk), 0, "Close")
+
+
+def writes(vix, folder):
+    connection = c_void_p()
+    is_(vix.VixDiskLib_Connect(None, byref(connection)), 0, "Connect")
+    content = bytes(7 + i // 512 % 199 for i in range(5003 * 512))
+    for disk_type in (1, 2, 3, 4):
+        path = os.path.join(folder, f"python-{disk_type}.vmdk").encode()
+        create(vix, connection, path, disk_type, 5003)
+        disk = open_to_write(vix, connection, path)
+        write_all(vix, disk, content)
+        child = path.replace(b"python", b"child")
+        is_(vix.VixDiskLib_CreateChild(disk, child, 1, None, None), 0, "CreateChild")
+        is_(vix.VixDiskLib_Close(disk), 0, "Close")
+        is_content(vix, connection, path, content)
+        disk = open_to_write(vix, connection, child)
+        is_(vix.VixDiskLib_Write(disk, 70, 2, ctypes.create_string_buffer(b"Z" * 1024, 1024)), 0,
+            "Write to the child")
+        is_(vix.VixDiskLib_Close(disk), 0, "Close")
+        changed = content[:70 * 512] + b"Z" * 1024 + content[72 * 512:]
+        is_content(vix, connection, child, changed)
+        copy = path.replace(b"python", b"copy")
+        is_(vix.VixDiskLib_Clone(connection, copy, connection, child, None, None, None, b"\0"), 0,
+            "Clone")
+        is_content(vix, connection, copy, changed)
+        for name in (child, copy, path):
+            is_(vix.VixDiskLib_Unlink(connection, name), 0, "Unlink")
+    is_([name for name in os.listdir(folder) if name.startswith(("python", "child-", "copy"))], [],
+        "no file is left")
+    is_(vix.VixDiskLib_Disconnect(connection), 0, "Disconnect")
+
+
 def samples(vix, connection, folder):
     """Files of other programs, where they are: README.md gives the SHA-256 of their content."""
     try:
@@ -247,6 +344,7 @@ def main():
     connection = connect_old_params(vix)
     for name in ("sparse", "split", "stream", "grandchild"):
         whole_disk(vix, connection, folder, name)
+    writes(vix, folder)
     if len(sys.argv) > 2:
         samples(vix, connection, sys.argv[2])
     disk = c_void_p(8)
