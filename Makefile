@@ -13,7 +13,7 @@ FUZZ ?=
 setup = test -f $(1)/build.ninja || said=$$(meson setup $(1) $(2) 2>&1) || \
 	{ echo "$$said"; exit 1; }
 
-.PHONY: build demo check test bench fuzz install clean help
+.PHONY: build demo check test bench fuzz install kit deb clean help
 
 build:
 	@tools/install-deps build
@@ -53,8 +53,18 @@ install:
 	meson configure $(BUILD) --prefix=$(PREFIX)
 	DESTDIR=$(DESTDIR) meson install -C $(BUILD)
 
+# The folder and the archive that programs written for VMware's kit expect.
+kit: build
+	@tools/kit $(BUILD) $(BUILD)
+	@echo "$(BUILD)/vmware-vix-disklib-distrib and its .tar.gz"
+
+# Debian packages, into build-deb/.
+deb:
+	@tools/install-deps deb
+	@tools/deb build-deb
+
 clean:
-	rm -rf $(BUILD) $(BUILD)-release build-check-* build-fuzz
+	rm -rf $(BUILD) $(BUILD)-release build-check-* build-fuzz build-deb
 
 help:
 	@echo "make build    compile into $(BUILD)/"
@@ -64,3 +74,5 @@ help:
 	@echo "make bench    measure beside qemu-img"
 	@echo "make fuzz     run the fuzzers, FUZZ_SECONDS=$(FUZZ_SECONDS) each; FUZZ=name for one"
 	@echo "make install  into PREFIX=$(PREFIX), below DESTDIR"
+	@echo "make kit      $(BUILD)/vmware-vix-disklib-distrib, laid out as VMware's kit, and its archive"
+	@echo "make deb      Debian packages, into build-deb/"

@@ -11,12 +11,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "folder.h"
 #include "tap.h"
 #include "vixDiskLib.h"
 
-#define UNUSED __attribute__((unused))
-
-static const char *folder;
 static VixDiskLibConnection connection;
 static char warned[65536];
 
@@ -33,43 +31,6 @@ __attribute__((format(printf, 1, 0))) static void on_warn(const char *fmt, va_li
     size_t used = strlen(warned);
     if (used + strlen(line) < sizeof warned)
         memcpy(warned + used, line, strlen(line) + 1); /* looked at on one thread, and cleared */
-}
-
-/* Three are valid at a time. */
-static const char *path_of(const char *name)
-{
-    static char paths[3][4096];
-    static unsigned next;
-    char *path = paths[next++ % 3];
-    snprintf(path, sizeof paths[0], "%s/%s", folder, name);
-    return path;
-}
-
-static UNUSED bool exists(const char *name)
-{
-    struct stat facts;
-    return stat(path_of(name), &facts) == 0;
-}
-
-/* A command in the folder of disks; %s is for one name. */
-__attribute__((format(printf, 1, 2))) static UNUSED bool run(const char *fmt, ...)
-{
-    char command[4096];
-    char whole[8400];
-    va_list args;
-    va_start(args, fmt);
-    vsnprintf(command, sizeof command, fmt, args);
-    va_end(args);
-    snprintf(whole, sizeof whole,
-             "cd '%s' && { %s; } >command.log 2>&1 || { sed 's/^/# /' "
-             "command.log; false; }",
-             folder, command);
-    fflush(stdout);
-    char *argv[] = {"sh", "-c", whole, NULL};
-    pid_t shell;
-    int status;
-    return posix_spawn(&shell, "/bin/sh", NULL, NULL, argv, environ) == 0 &&
-           waitpid(shell, &status, 0) == shell && status == 0;
 }
 
 /* Percentages as they come. */
