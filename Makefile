@@ -13,7 +13,7 @@ FUZZ ?=
 setup = test -f $(1)/build.ninja || said=$$(meson setup $(1) $(2) 2>&1) || \
 	{ echo "$$said"; exit 1; }
 
-.PHONY: build demo check test bench fuzz install kit deb clean help
+.PHONY: build demo check test bench fuzz install kit deb abi-baseline clean help
 
 build:
 	@tools/install-deps build
@@ -63,6 +63,11 @@ deb:
 	@tools/install-deps deb
 	@tools/deb build-deb
 
+# Records the binary interface that later builds are compared with.
+abi-baseline: build
+	@tools/install-deps check
+	@tools/abi-baseline record $(BUILD)/src/vix/libvixDiskLib.so include/vixdisklib tests/abi/libvixDiskLib.abi
+
 clean:
 	rm -rf $(BUILD) $(BUILD)-release build-check-* build-fuzz build-deb
 
@@ -75,4 +80,5 @@ help:
 	@echo "make fuzz     run the fuzzers, FUZZ_SECONDS=$(FUZZ_SECONDS) each; FUZZ=name for one"
 	@echo "make install  into PREFIX=$(PREFIX), below DESTDIR"
 	@echo "make kit      $(BUILD)/vmware-vix-disklib-distrib, laid out as VMware's kit, and its archive"
+	@echo "make abi-baseline  record the binary interface that tests compare with"
 	@echo "make deb      Debian packages, into build-deb/"
