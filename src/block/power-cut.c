@@ -369,7 +369,7 @@ struct naming {
 static bool is_name_change(const struct vd_trace_event *event)
 {
     return event->kind == VD_TRACE_CREATE || event->kind == VD_TRACE_UNLINK ||
-           event->kind == VD_TRACE_RENAME;
+           event->kind == VD_TRACE_RENAME || event->kind == VD_TRACE_LINK;
 }
 
 static unsigned name_eighths(struct chance *chance, uint64_t seed)
@@ -410,7 +410,8 @@ static void apply_names(const struct vd_power_cut *self, struct naming *naming, 
             continue;
         const struct vd_trace_event *event = vd_fs_trace_event(self->trace, i);
         const struct step *step = &self->steps[i];
-        naming->file[step->from] = NONE;
+        if (event->kind != VD_TRACE_LINK)
+            naming->file[step->from] = NONE;
         if (event->kind != VD_TRACE_UNLINK)
             naming->file[step->to] = event->file;
     }
@@ -440,17 +441,34 @@ static int no_memory(struct vd_error *err)
     return vd_error_set_errno(err, ENOMEM, "cannot build the state after a power cut");
 }
 
+/* The first name of the file that `name` leads to. */
+static size_t first_name(const struct naming *naming, size_t name)
+{
+    size_t first = 0;
+    while (naming->file[first] != naming->file[name])
+        first++;
+    return first;
+}
+
+static int add_file(struct state *state, size_t file, const char *name, struct vd_fs_memory *files,
+                    struct vd_error *err)
+{
+    struct image image;
+    if (!render(state, file, &image))
+        return no_memory(err);
+    return vd_fs_memory_give(files, name, image.bytes, image.stored, image.size, err);
+}
+
 static int add_files(struct state *state, const struct naming *naming, struct vd_fs_memory *files,
                      struct vd_error *err)
 {
+    char **names = state->cuts->texts;
     for (size_t i = 0; i < state->cuts->num_texts; i++) {
         if (naming->file[i] == NONE)
             continue;
-        struct image image;
-        if (!render(state, naming->file[i], &image))
-            return no_memory(err);
-        int code = vd_fs_memory_give(files, state->cuts->texts[i], image.bytes, image.stored,
-                                     image.size, err);
+        size_t first = first_name(naming, i);
+        int code = first == i ? add_file(state, naming->file[i], names[i], files, err)
+                              : vd_fs_link(vd_fs_memory_fs(files), names[first], names[i], err);
         if (code < 0)
             return code;
     }

@@ -18,12 +18,12 @@
  *  5. A file's size is one more thing that is written back so. What lies inside the size and never
  *     was written back reads as zeros, never as another file's data; when a size is there, every
  *     earlier shrinking is, so what was cut off does not come back.
- *  6. A change of names (create, unlink, rename) is durable when each folder it touches was synced
- *     after it. Flushing the file does not make its name durable, nor does syncing the folder make
- *     the file's data so.
- *  7. A later change of names is there or not, whole: a renamed file has just one of its names, and
- *     who replaces a file by renaming finds one of the two. When a change is there, so is every
- *     earlier one that touches one of its names.
+ *  6. A change of names (create, unlink, rename, link) is durable when each folder it touches was
+ * synced after it. Flushing the file does not make its name durable, nor does syncing the folder
+ * make the file's data so.
+ *  7. A later change of names is there or not, whole: a renamed file has just one of its names, a
+ *     linked one the old or both, and who replaces a file by renaming finds one of the two. When a
+ * change is there, so is every earlier one that touches one of its names.
  *  8. A file without a name is gone.
  *
  * Seeds choose among the states of one cut; the same trace, cut and seed give the same state.

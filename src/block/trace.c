@@ -269,6 +269,16 @@ static void forget_name_locked(struct vd_fs_trace *trace, const char *normal)
     trace->names[index] = trace->names[--trace->num_names];
 }
 
+/* Room for one more name; an errno, or 0. */
+static int reserve_name_locked(struct vd_fs_trace *trace)
+{
+    struct live_name *names =
+        reallocarray(trace->names, trace->num_names + 1, sizeof *trace->names);
+    if (names)
+        trace->names = names;
+    return names ? 0 : ENOMEM;
+}
+
 /* A file and its name; takes what `file` owns on success. An errno, or 0. */
 static int add_file_locked(struct vd_fs_trace *trace, const char *normal,
                            const struct vd_trace_file *file)
@@ -277,12 +287,8 @@ static int add_file_locked(struct vd_fs_trace *trace, const char *normal,
         reallocarray(trace->files, trace->num_files + 1, sizeof *trace->files);
     if (files)
         trace->files = files;
-    struct live_name *names =
-        reallocarray(trace->names, trace->num_names + 1, sizeof *trace->names);
-    if (names)
-        trace->names = names;
     char *path = strdup(normal);
-    if (!files || !names || !path) {
+    if (!files || !path || reserve_name_locked(trace) != 0) {
         free(path);
         return ENOMEM;
     }
@@ -539,6 +545,58 @@ static int trace_rename(const struct vd_fs *self, const char *from, const char *
     return code;
 }
 
+static int link_below_locked(struct vd_fs_trace *trace, const char *from, const char *to,
+                             const struct vd_trace_event *event, struct vd_error *err)
+{
+    int code = know_locked(trace, from, event->path, err);
+    if (code < 0)
+        return code;
+    int failed = reserve_name_locked(trace);
+    if (failed)
+        return vd_block_reason(err, failed);
+    const struct vd_fs *below = trace->below;
+    return below->ops->link ? below->ops->link(below, from, to, err)
+                            : vd_block_reason(err, EOPNOTSUPP);
+}
+
+static int link_locked(struct vd_fs_trace *trace, const char *from, const char *to,
+                       struct vd_error *err)
+{
+    struct vd_trace_event event;
+    int code = begin_names_locked(trace, VD_TRACE_LINK, from, to, &event, err);
+    if (code < 0)
+        return code;
+    char *name = strdup(event.to);
+    code = name ? link_below_locked(trace, from, to, &event, err) : vd_block_reason(err, ENOMEM);
+    if (code < 0) {
+        free(name);
+        event_done(&event);
+        return code;
+    }
+    event.file = file_named_locked(trace, event.path);
+    trace->names[trace->num_names++] = (struct live_name){name, event.file};
+    record_locked(trace, &event);
+    return VD_OK;
+}
+
+static int trace_link(const struct vd_fs *self, const char *from, const char *to,
+                      struct vd_error *err)
+{
+    struct vd_fs_trace *trace = trace_of(self);
+    pthread_mutex_lock(&trace->lock);
+    int code = link_locked(trace, from, to, err);
+    pthread_mutex_unlock(&trace->lock);
+    return code;
+}
+
+static int trace_list(const struct vd_fs *self, const char *folder, struct vd_fs_names *names,
+                      struct vd_error *err)
+{
+    const struct vd_fs *below = trace_of(self)->below;
+    return below->ops->list ? below->ops->list(below, folder, names, err)
+                            : vd_block_reason(err, EOPNOTSUPP);
+}
+
 static int sync_folder_locked(struct vd_fs_trace *trace, const char *folder, struct vd_error *err)
 {
     struct vd_trace_event event;
@@ -576,6 +634,8 @@ int vd_fs_trace_new(const struct vd_fs *below, struct vd_fs_trace **ret, struct 
         .unlink = trace_unlink,
         .rename = trace_rename,
         .sync_folder = trace_sync_folder,
+        .link = trace_link,
+        .list = trace_list,
     };
     struct vd_fs_trace *trace = calloc(1, sizeof *trace);
     if (!trace)

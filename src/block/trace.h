@@ -5,8 +5,9 @@
  *
  * One change is made and recorded at a time, so that the order of the record is the order in which
  * things happened and a flush vouches for just what stands before it. Calls that failed are not
- * recorded. A file is known by the name it is opened with, normalised: links and second names of
- * one file are not understood. What a file held when it was first named is read and kept.
+ * recorded. A file is known by the name it is opened with, normalised: symbolic links are not
+ * understood, nor second names but those it sees being given. What a file held when it was first
+ * named is read and kept.
  *
  * Threads: the file system and its blocks as every other; vd_fs_trace_count at any time, the other
  * functions on the record while nothing is being recorded.
@@ -28,6 +29,7 @@ enum vd_trace_kind {
     VD_TRACE_CREATE,
     VD_TRACE_UNLINK,
     VD_TRACE_RENAME,
+    VD_TRACE_LINK, /* a second name */
     VD_TRACE_SYNC_FOLDER,
 };
 
@@ -37,8 +39,8 @@ struct vd_trace_event {
     uint64_t offset_bytes; /* WRITE, ALLOCATE, PUNCH */
     uint64_t length;       /* of the same; RESIZE: the new size */
     unsigned char *bytes;  /* WRITE */
-    char *path;            /* CREATE, UNLINK, RENAME: the name; SYNC_FOLDER: the folder */
-    char *to;              /* RENAME */
+    char *path;            /* CREATE, UNLINK, RENAME, LINK: the name; SYNC_FOLDER: the folder */
+    char *to;              /* RENAME, LINK */
 };
 
 /* A file that has been named. */

@@ -384,6 +384,24 @@ VD_TEST(a_renamed_file_has_one_name)
     rig_done(&rig);
 }
 
+VD_TEST(a_linked_file_is_one_under_both_names)
+{
+    struct rig rig = rig_new();
+    add(&rig, "a", "x");
+    struct vd_block *block = open_writer(&rig, "a");
+    check_code(vd_fs_link(rig.fs, "a", "b", NULL), VD_OK);
+    check_states(&rig, 1, "a=x|a=x b=x");
+    put(block, 0, "y");
+    check_states(&rig, 2, "a=x|a=y|a=x b=x|a=y b=y");
+    flush(block);
+    check_code(vd_fs_unlink(rig.fs, "a", NULL), VD_OK);
+    check_states(&rig, 4, "a=y|a=y b=y|b=y"); /* never without any name */
+    check_code(vd_fs_sync_folder(rig.fs, ".", NULL), VD_OK);
+    check_states(&rig, 5, "b=y");
+    vd_block_free(block);
+    rig_done(&rig);
+}
+
 VD_TEST(changes_of_one_name_keep_their_order)
 {
     struct rig rig = rig_new();

@@ -134,6 +134,37 @@ VD_TEST(changes_of_names_in_order)
     rig_done(&rig);
 }
 
+VD_TEST(a_second_name_is_the_same_file)
+{
+    struct rig rig = rig_new();
+    struct vd_error err = VD_ERROR_INIT;
+    struct vd_fs_names names = {0};
+    static char a[] = "d/a", b[] = "d/b";
+    static unsigned char x[] = "x";
+    check_code_err(vd_fs_link(rig.fs, "d/a", "d//b", &err), VD_OK, &err);
+    check_code_err(vd_fs_link(rig.fs, "d/a", "d/b", &err), VD_E_EXISTS, &err);
+    check_code_err(vd_fs_list(rig.fs, "d", &names, &err), VD_OK, &err);
+    check_u64_eq(names.count, 2);
+    vd_fs_names_done(&names);
+    struct vd_block *block = open_block(&rig, "d/b", VD_FS_WRITE);
+    check_code_err(vd_block_write(block, 0, "x", 1, &err), VD_OK, &err);
+    vd_block_free(block);
+    check_code_err(vd_fs_unlink(rig.fs, "d/a", &err), VD_OK, &err);
+    check_code_err(vd_fs_unlink(rig.fs, "d/b", &err), VD_OK, &err);
+
+    const struct vd_trace_event want[] = {
+        {.kind = VD_TRACE_LINK, .file = 0, .path = a, .to = b},
+        {.kind = VD_TRACE_WRITE, .file = 0, .length = 1, .bytes = x},
+        {.kind = VD_TRACE_UNLINK, .file = 0, .path = a},
+        {.kind = VD_TRACE_UNLINK, .file = 0, .path = b},
+    };
+    check_u64_eq(vd_fs_trace_count(rig.trace), VD_ARRAY_SIZE(want));
+    for (size_t i = 0; i < VD_ARRAY_SIZE(want); i++)
+        check_event(&rig, i, &want[i]);
+    check_u64_eq(vd_fs_trace_num_files(rig.trace), 1);
+    rig_done(&rig);
+}
+
 VD_TEST(files_are_kept_as_they_were_when_first_named)
 {
     struct rig rig = rig_new();
