@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "base/path.h"
+#include "block/replace.h"
 #include "ops/disk-files.h"
+#include "ops/temp-file.h"
 #include "vmdk/descriptor-change.h"
 #include "vmdk/descriptor-save.h"
 
@@ -209,19 +211,36 @@ static void undo(struct renaming *self)
     }
 }
 
-/* Made empty first, so that it has the old one's owner and mode when the text comes. */
-static int make_descriptor(struct renaming *self, struct vd_error *err)
+/* Made empty first, so that it has the old one's owner and mode when the text comes, and beside its
+ * name, so that what a crash leaves is in nobody's way. */
+static int write_descriptor(struct renaming *self, const char *temp, struct vd_error *err)
 {
     VD_CLEANUP(vd_block_free_cleanup) struct vd_block *block = NULL;
+    const struct vd_fs *fs = self->files.fs;
     struct vd_fs_stat status;
-    int r = vd_fs_stat(self->files.fs, self->files.path, &status, err);
+    int r = vd_fs_stat(fs, self->files.path, &status, err);
 
     if (r == VD_OK)
-        r = vd_fs_create(self->files.fs, self->to, VD_FS_NO_LOCK, &status.access, &block, err);
+        r = vd_fs_create(fs, temp, VD_FS_NO_LOCK, &status.access, &block, err);
     if (r < 0)
         return r;
-    self->new_descriptor = true;
-    return vd_descriptor_save(self->files.fs, self->to, NULL, self->files.descriptor, err);
+    r = vd_descriptor_save(fs, temp, NULL, self->files.descriptor, err);
+    if (r == VD_OK)
+        r = vd_fs_rename(fs, temp, self->to, err);
+    self->new_descriptor = r == VD_OK;
+    if (r < 0)
+        VD_DISCARD(vd_fs_unlink(fs, temp, NULL)); /* the first failure is the one to tell */
+    return r;
+}
+
+static int make_descriptor(struct renaming *self, struct vd_error *err)
+{
+    VD_FREE char *temp = NULL;
+    int r = vd_temp_name(self->files.fs, self->to_folder, VD_REPLACE_SUFFIX, &temp, err);
+
+    if (r == VD_OK)
+        r = write_descriptor(self, temp, err);
+    return r < 0 ? r : vd_fs_sync_folder(self->files.fs, self->to_folder, err);
 }
 
 static int sync_folders(const struct renaming *self, struct vd_error *err)
@@ -235,7 +254,8 @@ static int sync_folders(const struct renaming *self, struct vd_error *err)
 
 static int remove_old_names(const struct renaming *self, struct vd_error *err)
 {
-    int r = VD_OK;
+    /* The old descriptor must not come back when what it names is gone. */
+    int r = vd_fs_sync_folder(self->files.fs, self->files.folder, err);
 
     for (size_t i = 0; r == VD_OK && i < self->num_moves; i++) {
         if (self->moves[i].linked)
