@@ -12,6 +12,7 @@
 #include "base/units.h"
 #include "ops/attach.h"
 #include "ops/children.h"
+#include "ops/compare.h"
 #include "ops/copy-int.h"
 #include "ops/disk-files.h"
 #include "ops/runs.h"
@@ -30,6 +31,7 @@ struct committing {
     struct vd_runs below;       /* of the parent as it was */
     uint8_t *buffer;
     bool noted; /* the child has the parent's new content ID */
+    bool is_in; /* the parent has all of the child's content already */
 };
 
 /* --- what is refused --- */
@@ -70,7 +72,27 @@ static int is_same_file(const struct vd_fs *fs, const char *a, const char *b, bo
     return r;
 }
 
-static int check_siblings(const struct committing *self, const char *child, struct vd_error *err)
+/* So it is after a crash that came when other descriptors had begun to change. */
+static int is_committed(struct committing *self, const char *child, struct vd_error *err)
+{
+    VD_CLEANUP(vd_disk_free_cleanup) struct vd_disk *above = NULL;
+    VD_CLEANUP(vd_disk_free_cleanup) struct vd_disk *below = NULL;
+    struct vd_vmdk_options reading = self->options;
+    struct vd_compare_result result;
+    int r;
+
+    reading.flags |= VD_VMDK_READ_ONLY;
+    r = vd_vmdk_open(child, &reading, &above, err);
+    if (r == VD_OK)
+        r = vd_vmdk_open(self->parent_path, &reading, &below, err);
+    if (r == VD_OK)
+        r = vd_compare(above, below, NULL, &result, err);
+    if (r == VD_OK)
+        self->is_in = result.same;
+    return r;
+}
+
+static int check_siblings(struct committing *self, const char *child, struct vd_error *err)
 {
     struct vd_path_list children = {0};
     const struct vd_fs *fs = vd_ops_fs(&self->options);
@@ -80,7 +102,9 @@ static int check_siblings(const struct committing *self, const char *child, stru
         bool same = false;
 
         r = is_same_file(fs, children.paths[i], child, &same, err);
-        if (r == VD_OK && !same)
+        if (r == VD_OK && !same && !self->is_in)
+            r = is_committed(self, child, err);
+        if (r == VD_OK && !same && !self->is_in)
             r = vd_error_set(err, VD_E_NOT_SUPPORTED,
                              "cannot commit '%s': its parent '%s' is also that of '%s', which "
                              "would change with it",
@@ -245,7 +269,7 @@ int vd_commit(const char *child, const struct vd_vmdk_options *options, bool kee
     if (r == VD_OK)
         r = open_disks(&self, child, err);
     if (r == VD_OK)
-        r = commit_content(&self, err);
+        r = self.is_in ? VD_OK : commit_content(&self, err);
     close_all(&self);
     if (r == VD_OK && !keep)
         r = join_grandchildren(&self, child, err);

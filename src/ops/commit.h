@@ -10,7 +10,8 @@
  * children in its folder to the parent, and removes the child unless `keep`.
  *
  * Refused before anything changes: VD_E_ATTACH_ROOT for a disk without parent, VD_E_NOT_SUPPORTED
- * when another child of the parent is in its folder (it would see the content change),
+ * when another child of the parent is in its folder (it would see the content change, unless the
+ * two already read the same: then the content is left alone),
  * VD_E_CAPACITY_DIFFERS, VD_E_LOCKED. The child is whole until it is removed, so after a failure or
  * a crash the operation can be run again; a crash between the parent's new content ID and its note
  * in the child needs VD_VMDK_IGNORE_CID for that. */

@@ -151,6 +151,7 @@ test_refusals() {
     fails_with "has no parent" commit base.vmdk
     fails_with "the parent rests on the child itself" attach child.vmdk base.vmdk
     vdisk create -t monolithicSparse --parent base.vmdk other.vmdk
+    noise 512 | vdisk write child.vmdk
     fails_with "is also that of '.*'" commit child.vmdk
     vdisk rm other.vmdk
     vdisk rename base.vmdk moved.vmdk 2>err
