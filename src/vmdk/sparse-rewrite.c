@@ -301,7 +301,9 @@ int vd_sparse_rewrite(const struct vd_sparse_rewrite *rewrite, struct vd_block *
 int vd_sparse_is_compact(struct vd_extent *extent, bool *ret, struct vd_error *err)
 {
     uint64_t grain_bytes = vd_sectors_to_bytes(extent->grain_sectors);
-    uint64_t next_bytes = vd_sectors_to_bytes(extent->facts.overhead_sectors);
+    /* What the header claims; where it lies past all, no grain will be found there. */
+    uint64_t next_bytes =
+        vd_sectors_to_bytes(VD_MIN(extent->facts.overhead_sectors, VD_MAX_SECTORS));
     uint64_t sector = 0;
 
     *ret = true;
