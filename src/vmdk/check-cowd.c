@@ -170,6 +170,20 @@ static int check_tables(struct cowd_check *c, struct vd_error *err)
     return r;
 }
 
+/* What lies between the directory and the next multiple of 4 KiB may belong to nothing: ESX makes
+ * files of whole multiples, and who appends to one begins behind it. */
+static int take_gap(struct cowd_check *c, struct vd_error *err)
+{
+    uint64_t end = vd_cowd_front_sectors(c->header.directory_sector, c->header.num_tables);
+    uint64_t gap = VD_MIN(end, c->file_sectors) - c->first_sectors;
+    if (gap == 0 || vd_check_bitmap_any(c->used, c->first_sectors, gap))
+        return 0;
+    if (c->end_sectors == c->first_sectors) /* in an empty disk it is free, or counted as used */
+        c->end_sectors =
+            VD_MIN(VD_MAX(c->header.free_sector, c->first_sectors), c->first_sectors + gap);
+    return vd_check_bitmap_take(c->used, c->first_sectors, gap, NULL, err);
+}
+
 /* --- the header --- */
 
 /* The next free sector may lie within the last thing referred to, or past what nothing refers to.
@@ -272,6 +286,8 @@ static int check_content(struct cowd_check *c, struct vd_error *err)
         r = vd_check_bitmap_new(c->header.num_tables, &c->good, err);
     if (r >= 0)
         r = check_tables(c, err);
+    if (r >= 0)
+        r = take_gap(c, err);
     if (r >= 0) {
         tell_free(c);
         tell_unclean(c);

@@ -5,6 +5,7 @@
 
 #include "base/bytes.h"
 #include "base/checked.h"
+#include "base/units.h"
 
 /* Flags only hosted files have: multi-file, and valid hardware version fields. */
 #define HOSTED_FLAGS         0x18u
@@ -128,4 +129,10 @@ int vd_cowd_header_decode(const uint8_t *bytes, const char *where, struct vd_cow
         return r;
     *ret = header;
     return 0;
+}
+
+uint64_t vd_cowd_front_sectors(uint64_t directory_sector, uint64_t num_tables)
+{
+    uint64_t end = directory_sector + vd_bytes_to_sectors_up(num_tables * 4);
+    return vd_div_up(end, VD_COWD_FILE_SECTORS) * VD_COWD_FILE_SECTORS;
 }

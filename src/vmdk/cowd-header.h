@@ -31,6 +31,8 @@
 #define VD_COWD_HEADER_SECTORS    4u
 #define VD_COWD_TABLE_ENTRIES     4096u
 #define VD_COWD_MAX_GRAIN_SECTORS 2048u
+/* ESX's files are multiples of this; the header's next free sector of a new file is its end. */
+#define VD_COWD_FILE_SECTORS 8u
 
 struct vd_cowd_header {
     uint32_t version;
@@ -42,6 +44,10 @@ struct vd_cowd_header {
     uint32_t free_sector;
     bool unclean_shutdown;
 };
+
+/* Where the first table or grain of a new file goes: behind the directory, at the next multiple of
+ * VD_COWD_FILE_SECTORS, so that nobody who appends to the file leaves a gap. */
+uint64_t vd_cowd_front_sectors(uint64_t directory_sector, uint64_t num_tables);
 
 /* `bytes` are the first VD_COWD_HEADER_BYTES of the file; `where` names it in messages. Checks all
  * that the header alone can tell: VD_E_COWD_HEADER, VD_E_VERSION, VD_E_DISK_FEATURE (a hosted COWD

@@ -11,7 +11,6 @@
 
 #define FLAGS            3u    /* root and checked, in children too, as ESX writes it */
 #define ROOT_GEOMETRY_AT 32u   /* cylinders, heads, sectors */
-#define FILE_MULTIPLE    4096u /* ESX's smallest */
 
 static void encode(const struct vd_create *create, uint32_t num_tables, uint64_t free_sector,
                    uint8_t bytes[VD_COWD_HEADER_BYTES])
@@ -38,10 +37,9 @@ int vd_create_cowd(struct vd_create *create, struct vd_block *block, uint64_t se
 {
     uint64_t num_tables = vd_div_up(sectors, create->grain_sectors * VD_COWD_TABLE_ENTRIES);
     /* At most 2^20 tables: a directory of 4 MiB. */
-    uint64_t free_sector = VD_COWD_HEADER_SECTORS + vd_bytes_to_sectors_up(num_tables * 4);
-    uint64_t end = vd_sectors_to_bytes(free_sector);
+    uint64_t free_sector = vd_cowd_front_sectors(VD_COWD_HEADER_SECTORS, num_tables);
     uint8_t bytes[VD_COWD_HEADER_BYTES];
-    int r = vd_block_resize(block, vd_div_up(end, FILE_MULTIPLE) * FILE_MULTIPLE, err);
+    int r = vd_block_resize(block, vd_sectors_to_bytes(free_sector), err);
     if (r < 0)
         return r;
     encode(create, (uint32_t)num_tables, free_sector, bytes);

@@ -152,8 +152,7 @@ static void compare_open(struct vd_disk *disk, const struct member *member)
 static void count_finding(void *data, const struct vd_finding *finding)
 {
     size_t *leaks = data;
-    /* New COWD files have a few sectors behind the directory that are never used. */
-    if (finding->grade == VD_FINDING_LEAK && !strstr(finding->file, "-delta.vmdk"))
+    if (finding->grade == VD_FINDING_LEAK)
         ++*leaks;
     else if (finding->grade != VD_FINDING_FAULT)
         return;

@@ -125,6 +125,28 @@ VD_TEST(cowd_leaks_and_entries_past_the_end)
     cowd_try(&cowd, "leak entry-beyond repairable\n", "leak entry-beyond repaired\n", "");
 }
 
+/* The file is a multiple of 4 KiB from the beginning, and what is added comes behind that. */
+VD_TEST(a_cowd_may_have_a_gap_behind_its_directory)
+{
+    uint8_t sector[VD_SECTOR_BYTES] = "x";
+    for (uint32_t used = 0; used < 2; used++) {
+        for (uint32_t gap = 1; gap <= 4; gap++) {
+            struct build_cowd cowd;
+            build_cowd_init(&cowd, COWD_SECTORS, 1);
+            uint32_t start = cowd.free_sector;
+            check_u64_eq(start, 5);
+            build_image_extend(&cowd.image, (size_t)(start + 3) * VD_SECTOR_BYTES);
+            cowd.free_sector = start + gap;
+            if (used)
+                build_cowd_data(&cowd, 17, sector);
+            else
+                build_image_u32(&cowd.image, COWD_AT_FREE, start + gap - 1);
+            const char *found = !used || gap == 3 ? "" : "leak leaked-grains\n";
+            cowd_try(&cowd, found, found, found);
+        }
+    }
+}
+
 static void cowd_header_finds(uint64_t at, uint32_t value, const char *found)
 {
     struct build_cowd cowd;
