@@ -130,21 +130,36 @@ int vd_attach_describe(struct vd_disk_files *child, const char *parent, uint32_t
     return VD_OK;
 }
 
-int vd_attach(const char *parent, const char *child, const struct vd_vmdk_options *options,
-              struct vd_error *err)
+int vd_attach_files_check(const char *parent, const struct vd_disk_files *child,
+                          const struct vd_vmdk_options *options, struct vd_error *err)
 {
     VD_CLEANUP(vd_report_free_cleanup) struct vd_report *base = NULL;
-    struct vd_disk_files files = {0};
+    int r = vd_attach_look_at(parent, options, &base, err);
+
+    return r < 0 ? r : check_with(base, child->descriptor, child->path, options, err);
+}
+
+int vd_attach_files(const char *parent, struct vd_disk_files *child,
+                    const struct vd_vmdk_options *options, struct vd_error *err)
+{
+    VD_CLEANUP(vd_report_free_cleanup) struct vd_report *base = NULL;
     int r = vd_attach_look_at(parent, options, &base, err);
 
     if (r == VD_OK)
-        r = vd_disk_files_open(child, options, false, &files, err);
+        r = check_with(base, child->descriptor, child->path, options, err);
     if (r == VD_OK)
-        r = check_with(base, files.descriptor, child, options, err);
+        r = vd_attach_describe(child, parent, base->links[0].descriptor->cid, err);
+    return r < 0 ? r : vd_disk_files_store(child, err);
+}
+
+int vd_attach(const char *parent, const char *child, const struct vd_vmdk_options *options,
+              struct vd_error *err)
+{
+    struct vd_disk_files files = {0};
+    int r = vd_disk_files_open(child, options, false, &files, err);
+
     if (r == VD_OK)
-        r = vd_attach_describe(&files, parent, base->links[0].descriptor->cid, err);
-    if (r == VD_OK)
-        r = vd_disk_files_store(&files, err);
+        r = vd_attach_files(parent, &files, options, err);
     vd_disk_files_done(&files);
     return r;
 }

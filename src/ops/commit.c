@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/units.h"
-#include "ops/attach.h"
+#include "ops/attach-int.h"
 #include "ops/children.h"
 #include "ops/compare.h"
 #include "ops/copy-int.h"
@@ -30,8 +30,10 @@ struct committing {
     struct vd_disk *parent;     /* its chain, for writing */
     struct vd_runs below;       /* of the parent as it was */
     uint8_t *buffer;
-    bool noted; /* the child has the parent's new content ID */
-    bool is_in; /* the parent has all of the child's content already */
+    bool noted;                          /* the child has the parent's new content ID */
+    bool is_in;                          /* the parent has all of the child's content already */
+    struct vd_disk_files *grandchildren; /* locked; those whose parent changes */
+    size_t num_grandchildren;
 };
 
 /* --- what is refused --- */
@@ -110,6 +112,38 @@ static int check_siblings(struct committing *self, const char *child, struct vd_
                              "would change with it",
                              child, self->parent_path, children.paths[i]);
     }
+    vd_path_list_done(&children);
+    return r;
+}
+
+static int lock_grandchild(struct committing *self, const char *path, struct vd_error *err)
+{
+    struct vd_vmdk_options forced = self->options;
+    struct vd_disk_files *files = &self->grandchildren[self->num_grandchildren];
+    int r = vd_disk_files_open(path, &self->options, false, files, err);
+
+    forced.flags |= VD_VMDK_IGNORE_CID;
+    if (r < 0)
+        return r;
+    self->num_grandchildren++;
+    return vd_attach_files_check(self->parent_path, files, &forced, err);
+}
+
+/* What will join the parent in the end, so that nothing is in its way then. */
+static int lock_grandchildren(struct committing *self, const char *child, struct vd_error *err)
+{
+    struct vd_path_list children = {0};
+    int r = vd_children_find(vd_ops_fs(&self->options), child, &children, err);
+
+    if (r == VD_OK && children.count > 0) {
+        self->grandchildren = calloc(children.count, sizeof *self->grandchildren);
+        if (!self->grandchildren)
+            r = vd_error_set(err, VD_E_NO_MEMORY, "out of memory");
+    }
+    for (size_t i = 0; r == VD_OK && i < children.count; i++)
+        r = lock_grandchild(self, children.paths[i], err);
+    if (r < 0)
+        vd_error_prefix(err, "cannot commit '%s'", child);
     vd_path_list_done(&children);
     return r;
 }
@@ -231,17 +265,22 @@ static int commit_content(struct committing *self, struct vd_error *err)
 
 /* --- the descriptors --- */
 
-static int join_grandchildren(struct committing *self, const char *child, struct vd_error *err)
+static int join_grandchildren(struct committing *self, struct vd_error *err)
 {
     struct vd_vmdk_options forced = self->options;
-    struct vd_path_list children = {0};
-    int r = vd_children_find(vd_ops_fs(&self->options), child, &children, err);
+    int r = VD_OK;
 
     forced.flags |= VD_VMDK_IGNORE_CID;
-    for (size_t i = 0; r == VD_OK && i < children.count; i++)
-        r = vd_attach(self->parent_path, children.paths[i], &forced, err);
-    vd_path_list_done(&children);
+    for (size_t i = 0; r == VD_OK && i < self->num_grandchildren; i++)
+        r = vd_attach_files(self->parent_path, &self->grandchildren[i], &forced, err);
     return r;
+}
+
+static void release_grandchildren(struct committing *self)
+{
+    for (size_t i = 0; i < self->num_grandchildren; i++)
+        vd_disk_files_done(&self->grandchildren[i]);
+    free(self->grandchildren);
 }
 
 static void close_all(struct committing *self)
@@ -266,15 +305,18 @@ int vd_commit(const char *child, const struct vd_vmdk_options *options, bool kee
     r = check_chain(&self, child, err);
     if (r == VD_OK)
         r = check_siblings(&self, child, err);
+    if (r == VD_OK && !keep)
+        r = lock_grandchildren(&self, child, err);
     if (r == VD_OK)
         r = open_disks(&self, child, err);
     if (r == VD_OK)
         r = self.is_in ? VD_OK : commit_content(&self, err);
     close_all(&self);
     if (r == VD_OK && !keep)
-        r = join_grandchildren(&self, child, err);
-    if (r == VD_OK && !keep)
-        r = vd_unlink(child, options, false, err);
+        r = join_grandchildren(&self, err);
+    release_grandchildren(&self);
+    if (r == VD_OK && !keep) /* not if somebody made one more */
+        r = vd_unlink(child, options, true, err);
     free(self.parent_path);
     return r;
 }

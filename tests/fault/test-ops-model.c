@@ -402,8 +402,8 @@ static bool settle(struct family *family, const struct member *member, int got, 
     VD_FREE char *after = names();
     check_str_eq(after, before);
     if (locked)
-        compare_open(family->disk, member);
-    else
+        compare_open(family->disk, family->current);
+    if (!locked || member != family->current)
         compare(member);
     return false;
 }
@@ -491,9 +491,11 @@ static void step_commit(struct family *family)
 {
     VD_FREE char *before = names();
     struct vd_error err = VD_ERROR_INIT;
-    struct member *member = choose(family);
+    /* the parent of what is open for writing, or as with the others */
+    bool held = family->disk && family->current->parent && below(family, 3) == 0;
+    struct member *member = held ? family->current->parent : choose(family);
     struct member *parent = member->parent;
-    bool keep = below(family, 4) == 0;
+    bool keep = !held && below(family, 4) == 0;
     int want = VD_OK;
     if (!parent)
         want = VD_E_ATTACH_ROOT;
