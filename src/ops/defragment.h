@@ -7,8 +7,8 @@
 #include "vmdk/vmdk.h"
 
 /* Puts the grains of each extent in the order of the disk, without gaps; children too. Flat disks,
- * and extents that are in order, are left alone. VD_E_NOT_SUPPORTED for compressed disks and for
- * extents other than hosted sparse. Space and safety as of vd_shrink. */
+ * and extents that are in order, are left alone. VD_E_NOT_SUPPORTED for compressed disks and
+ * for SESparse files of ESXi (see vmdk/sparse-rewrite.h). Space and safety as of vd_shrink. */
 VD_MUST_CHECK int vd_defragment(const char *path, const struct vd_vmdk_options *options,
                                 const struct vd_progress *progress, struct vd_error *err);
 

@@ -8,6 +8,7 @@
 #include "base/units.h"
 #include "ops/children.h"
 #include "ops/rebuild.h"
+#include "vmdk/create.h"
 #include "vmdk/descriptor-change.h"
 #include "vmdk/geometry.h"
 #include "vmdk/sparse-rewrite.h"
@@ -43,7 +44,8 @@ static bool is_split(const struct growing *self)
 
 static bool is_flat(const struct growing *self)
 {
-    return self->type != VD_DISK_SPLIT_SPARSE && self->type != VD_DISK_MONOLITHIC_SPARSE;
+    return self->type != VD_DISK_SPLIT_SPARSE && self->type != VD_DISK_MONOLITHIC_SPARSE &&
+           self->type != VD_DISK_VMFS_SPARSE && self->type != VD_DISK_SE_SPARSE;
 }
 
 static struct vd_descriptor *descriptor_of(const struct growing *self)
@@ -100,6 +102,8 @@ static int check_lines(const struct growing *self, struct vd_error *err)
         break;
     case VD_DISK_SPLIT_SPARSE:
     case VD_DISK_SPLIT_FLAT:
+    case VD_DISK_VMFS_SPARSE:
+    case VD_DISK_SE_SPARSE:
         if (descriptor->num_extents != self->rebuild.link->num_extents ||
             descriptor->num_extents != self->rebuild.files.num_extents)
             return vd_error_set(err, VD_E_NOT_SUPPORTED,
@@ -118,6 +122,7 @@ static int check_lines(const struct growing *self, struct vd_error *err)
 static int check(const struct growing *self, struct vd_error *err)
 {
     const struct vd_disk_files *files = &self->rebuild.files;
+    uint64_t most = vd_vmdk_max_sectors(self->type);
 
     if (vd_disk_files_is_child(files))
         return vd_error_set(err, VD_E_NOT_SUPPORTED,
@@ -128,10 +133,11 @@ static int check(const struct growing *self, struct vd_error *err)
         return vd_error_set(
             err, VD_E_INVALID_ARG, "cannot grow '%s' to %ju sectors: it has %ju already",
             files->path, (uintmax_t)self->params->capacity_sectors, (uintmax_t)self->old_sectors);
-    if (self->params->capacity_sectors > VD_MAX_SECTORS)
-        return vd_error_set(err, VD_E_TOO_BIG, "cannot grow '%s' to %ju sectors: at most %ju",
+    if (self->params->capacity_sectors > most)
+        return vd_error_set(err, VD_E_TOO_BIG,
+                            "cannot grow '%s' to %ju sectors: a disk of type '%s' has at most %ju",
                             files->path, (uintmax_t)self->params->capacity_sectors,
-                            (uintmax_t)VD_MAX_SECTORS);
+                            descriptor_of(self)->create_type, (uintmax_t)most);
     return check_lines(self, err);
 }
 
@@ -187,9 +193,10 @@ static int plan(struct growing *self, struct vd_error *err)
     else if (is_split(self))
         self->split_sectors = is_flat(self) ? SPLIT_FLAT_SECTORS : SPLIT_SPARSE_SECTORS;
     r = plan_extents(self, err);
+    if (self->params->update_geometry)
+        self->rebuild.geometry = vd_geometry_for(self->params->capacity_sectors, adapter);
     if (r == VD_OK && self->params->update_geometry)
-        r = vd_descriptor_set_geometry(
-            descriptor, vd_geometry_for(self->params->capacity_sectors, adapter), err);
+        r = vd_descriptor_set_geometry(descriptor, self->rebuild.geometry, err);
     if (r == VD_OK)
         r = vd_descriptor_set_change_track(descriptor, NULL, err);
     return r < 0 ? r : vd_descriptor_new_content_id(descriptor, err);
@@ -251,15 +258,15 @@ static int extend_last(struct growing *self, uint64_t old_last_sectors, struct v
 static int fill_new(struct growing *self, struct vd_block *block, uint64_t sectors,
                     struct vd_error *err)
 {
-    struct vd_sparse_rewrite empty = {.capacity_sectors = sectors};
+    const struct vd_sparse_rewrite empty = {
+        .from = self->rebuild.link->extents[0].extent, .empty = true, .capacity_sectors = sectors};
     int r;
 
     if (is_flat(self)) {
         r = provide(self, block, 0, vd_sectors_to_bytes(sectors), err);
         return r < 0 ? r : vd_block_flush(block, err);
     }
-    r = vd_kdmv_header_read(self->rebuild.link->extents[0].block, &empty.like, err);
-    return r < 0 ? r : vd_sparse_rewrite(&empty, block, err);
+    return vd_sparse_rewrite(&empty, block, err);
 }
 
 static int make_extent(struct growing *self, const struct vd_extent_line *line,

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ops/rebuild.h"
 
-#include <string.h>
-
 #include "base/units.h"
 #include "ops/temp-file.h"
 #include "vmdk/sparse-rewrite.h"
@@ -51,17 +49,12 @@ int vd_rebuild_check(const struct vd_rebuild *rebuild, const char *what, struct 
     const struct vd_link *link = rebuild->link;
 
     for (size_t i = 0; i < link->num_extents; i++) {
-        const struct vd_extent *extent = link->extents[i].extent;
+        int r = vd_sparse_check_rewrite(link->extents[i].extent, err);
 
-        if (strcmp(extent->facts.format, "KDMV") != 0)
-            return vd_error_set(err, VD_E_NOT_SUPPORTED,
-                                "%s '%s': extent %zu is %s, expected hosted sparse (KDMV)", what,
-                                link->path, i, extent->facts.format);
-        if (extent->facts.compressed)
-            return vd_error_set(err, VD_E_NOT_SUPPORTED,
-                                "%s '%s': it is compressed (streamOptimized), which is written "
-                                "once and never changed",
-                                what, link->path);
+        if (r < 0) {
+            vd_error_prefix(err, "%s '%s'", what, link->path);
+            return r;
+        }
     }
     return VD_OK;
 }
@@ -90,18 +83,15 @@ static int write_anew(const struct vd_rebuild *rebuild, const struct vd_link_ext
 {
     struct vd_sparse_rewrite rewrite = {
         .from = old->extent,
+        .capacity_sectors = capacity_sectors,
+        .geometry = rebuild->geometry,
         .drop_zeros = rebuild->drop_zeros,
+        .descriptor = rebuild->files.embedded ? rebuild->files.descriptor : NULL,
         .progress = rebuild->progress,
         .progress_start_bytes = vd_sectors_to_bytes(old->start_sectors),
         .progress_total_bytes = vd_sectors_to_bytes(rebuild->link->capacity_sectors),
     };
-    int r = vd_kdmv_header_read(old->block, &rewrite.like, err);
 
-    if (r < 0)
-        return r;
-    rewrite.capacity_sectors = capacity_sectors ? capacity_sectors : rewrite.like.capacity_sectors;
-    if (rebuild->files.embedded)
-        rewrite.descriptor = rebuild->files.descriptor;
     return vd_sparse_rewrite(&rewrite, to, err);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Extents of a hosted sparse disk written anew beside the old ones, which they replace one by one
+ * Extents of a sparse disk written anew beside the old ones, which they replace one by one
  * when they are durable. Each replacement keeps the content, so the disk is whole at every moment,
  * also after a crash; what a crash leaves is a file .vdisk-*.tmp.
  */
@@ -17,6 +17,7 @@ struct vd_rebuild {
     struct vd_table_cache *cache;
     const struct vd_progress *progress;
     bool drop_zeros;
+    struct vd_geometry geometry; /* for headers that hold one; zeros: as it is */
 };
 
 VD_MUST_CHECK int vd_rebuild_open(const char *path, const struct vd_vmdk_options *options,
@@ -24,7 +25,7 @@ VD_MUST_CHECK int vd_rebuild_open(const char *path, const struct vd_vmdk_options
                                   struct vd_error *err);
 void vd_rebuild_done(struct vd_rebuild *rebuild);
 
-/* Are all extents hosted sparse files that can be written? Otherwise VD_E_NOT_SUPPORTED, with
+/* Can all extents be written anew (vd_sparse_check_rewrite)? Otherwise VD_E_NOT_SUPPORTED, with
  * `what` ("cannot shrink") at the head of the sentence. */
 VD_MUST_CHECK int vd_rebuild_check(const struct vd_rebuild *rebuild, const char *what,
                                    struct vd_error *err);

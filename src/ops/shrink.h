@@ -7,9 +7,9 @@
 #include "vmdk/vmdk.h"
 
 /* Gives back the grains that hold only zeros, and what nothing refers to. Flat disks have none.
- * VD_E_CANT_SHRINK for a child, in which a grain of zeros hides the parent's, and for a compressed
- * disk. Needs the space of the shrunken disk (of its largest extent) beside the old one; at every
- * moment the disk is whole. */
+ * VD_E_CANT_SHRINK for a child, in which a grain of zeros hides the parent's, for a compressed disk
+ * and for SESparse files of ESXi. Needs the space of the shrunken disk (of its largest extent)
+ * beside the old one; at every moment the disk is whole. */
 VD_MUST_CHECK int vd_shrink(const char *path, const struct vd_vmdk_options *options,
                             const struct vd_progress *progress, struct vd_error *err);
 

@@ -212,7 +212,7 @@ static void tell_free(struct cowd_check *c)
                       c->file->path, c->header.free_sector, c->end_sectors);
     if (c->end_sectors > in_use)
         vd_check_leak(c->file, "leaked-grains", VD_CHECK_NOWHERE, false,
-                      "'%s': %" PRIu64 " sectors in the file belong to nothing; converting the "
+                      "'%s': %" PRIu64 " sectors in the file belong to nothing; defragmenting the "
                       "disk gives the space back",
                       c->file->path, c->end_sectors - in_use);
     c->file->run->result.leaked_bytes += vd_sectors_to_bytes(leaked);

@@ -171,8 +171,8 @@ static void tell_leaks(struct sesparse_check *s)
         return;
     vd_check_leak(s->file, "leaked-grains", VD_CHECK_NOWHERE, false,
                   "'%s': %" PRIu64 " slots of %" PRIu64
-                  " sectors below the last one in use belong to nothing; ESXi reclaims them, or "
-                  "converting the disk",
+                  " sectors below the last one in use belong to nothing; defragmenting the disk "
+                  "gives the space back",
                   s->file->path, leaked, s->header.grain_sectors);
     s->file->run->result.leaked_bytes += vd_sectors_to_bytes(leaked * s->header.grain_sectors);
 }

@@ -10,6 +10,8 @@
 /* Flags only hosted files have: multi-file, and valid hardware version fields. */
 #define HOSTED_FLAGS         0x18u
 #define HOSTED_TABLE_ENTRIES 512u
+#define UNCLEAN_AT           1648u
+#define GEOMETRY_AT          32u
 
 static void fields_decode(const uint8_t *bytes, struct vd_cowd_header *ret)
 {
@@ -21,7 +23,7 @@ static void fields_decode(const uint8_t *bytes, struct vd_cowd_header *ret)
         .directory_sector = vd_le32_decode(bytes + 20),
         .num_tables = vd_le32_decode(bytes + 24),
         .free_sector = vd_le32_decode(bytes + 28),
-        .unclean_shutdown = vd_le32_decode(bytes + 1648) != 0,
+        .unclean_shutdown = vd_le32_decode(bytes + UNCLEAN_AT) != 0,
     };
 }
 
@@ -135,4 +137,24 @@ uint64_t vd_cowd_front_sectors(uint64_t directory_sector, uint64_t num_tables)
 {
     uint64_t end = directory_sector + vd_bytes_to_sectors_up(num_tables * 4);
     return vd_div_up(end, VD_COWD_FILE_SECTORS) * VD_COWD_FILE_SECTORS;
+}
+
+void vd_cowd_header_encode(const struct vd_cowd_header *header, uint8_t *bytes)
+{
+    vd_le32_encode(bytes, VD_COWD_MAGIC);
+    vd_le32_encode(bytes + 4, header->version);
+    vd_le32_encode(bytes + 8, header->flags);
+    vd_le32_encode(bytes + 12, header->capacity_sectors);
+    vd_le32_encode(bytes + 16, header->grain_sectors);
+    vd_le32_encode(bytes + 20, header->directory_sector);
+    vd_le32_encode(bytes + 24, header->num_tables);
+    vd_le32_encode(bytes + 28, header->free_sector);
+    vd_le32_encode(bytes + UNCLEAN_AT, header->unclean_shutdown);
+}
+
+void vd_cowd_geometry_encode(struct vd_geometry geometry, uint8_t *bytes)
+{
+    vd_le32_encode(bytes + GEOMETRY_AT, geometry.cylinders);
+    vd_le32_encode(bytes + GEOMETRY_AT + 4, geometry.heads);
+    vd_le32_encode(bytes + GEOMETRY_AT + 8, geometry.sectors);
 }

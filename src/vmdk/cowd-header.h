@@ -11,6 +11,7 @@
  *       20      4  grain directory, a sector; 4
  *       24      4  entries in the directory, one per 4096 grains
  *       28      4  next free sector
+ *       32     12  cylinders, heads, sectors; in a child the first bytes of its parent's name
  *     1648      4  unclean shutdown
  *     2048         end of the header
  *
@@ -25,6 +26,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "disk/disk.h"
 
 #define VD_COWD_MAGIC             0x44574f43u
 #define VD_COWD_HEADER_BYTES      2048u
@@ -54,5 +56,11 @@ uint64_t vd_cowd_front_sectors(uint64_t directory_sector, uint64_t num_tables);
  * file). */
 VD_MUST_CHECK int vd_cowd_header_decode(const uint8_t *bytes, const char *where,
                                         struct vd_cowd_header *ret, struct vd_error *err);
+
+/* Puts the fields into `bytes` (VD_COWD_HEADER_BYTES), which are zeros or an older header: what
+ * struct vd_cowd_header does not know stays. */
+void vd_cowd_header_encode(const struct vd_cowd_header *header, uint8_t *bytes);
+/* The geometry, which only disks without a parent have there: a child has its parent's name. */
+void vd_cowd_geometry_encode(struct vd_geometry geometry, uint8_t *bytes);
 
 #endif

@@ -111,14 +111,27 @@ static const char *type_name(const struct vd_create *create)
                                                      : vd_disk_type_text(create->params->type);
 }
 
-static int find_kind(struct vd_create *create, struct vd_error *err)
+static const struct vd_create_kind *kind_of(enum vd_disk_type type)
 {
     for (size_t i = 0; i < VD_ARRAY_SIZE(kinds); i++) {
-        if (kinds[i].type == create->params->type) {
-            create->kind = &kinds[i];
-            return 0;
-        }
+        if (kinds[i].type == type)
+            return &kinds[i];
     }
+    return NULL;
+}
+
+uint64_t vd_vmdk_max_sectors(enum vd_disk_type type)
+{
+    const struct vd_create_kind *kind = kind_of(type);
+
+    return kind != NULL ? kind->max_sectors : VD_MAX_SECTORS;
+}
+
+static int find_kind(struct vd_create *create, struct vd_error *err)
+{
+    create->kind = kind_of(create->params->type);
+    if (create->kind != NULL)
+        return 0;
     return vd_error_set(err, VD_E_NOT_SUPPORTED, "disks of type %s are not made",
                         type_name(create));
 }

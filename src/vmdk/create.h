@@ -40,4 +40,7 @@ VD_MUST_CHECK int vd_vmdk_create(const char *path, const struct vd_vmdk_create_p
                                  const struct vd_fs *fs, const struct vd_progress *progress,
                                  struct vd_error *err);
 
+/* The largest capacity of a disk of this type; VD_MAX_SECTORS for types that are not made. */
+uint64_t vd_vmdk_max_sectors(enum vd_disk_type type);
+
 #endif

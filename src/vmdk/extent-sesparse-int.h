@@ -22,6 +22,19 @@ enum vd_sesparse_grain_type {
     VD_SESPARSE_GRAIN_DATA
 };
 
+/* What names data in a slot, and a table. */
+static inline uint64_t vd_sesparse_slot_entry(uint64_t slot)
+{
+    return (uint64_t)VD_SESPARSE_GRAIN_DATA << VD_SESPARSE_ENTRY_TYPE_SHIFT |
+           (slot << VD_SESPARSE_GRAIN_LOW_SHIFT & VD_SESPARSE_GRAIN_LOW_MASK) |
+           slot >> VD_SESPARSE_GRAIN_HIGH_SHIFT;
+}
+
+static inline uint64_t vd_sesparse_table_entry(uint64_t index)
+{
+    return (uint64_t)VD_SESPARSE_TABLE_TYPE << VD_SESPARSE_ENTRY_TYPE_SHIFT | index;
+}
+
 struct vd_sesparse {
     struct vd_extent base;
     struct vd_table_walk walk;

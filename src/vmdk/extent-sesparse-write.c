@@ -183,10 +183,11 @@ int vd_sesparse_allocate(struct vd_extent *self, uint64_t grain, uint64_t *ret_o
         se->writer.next_bytes = offset + vd_sectors_to_bytes(self->grain_sectors);
     (void)pthread_mutex_unlock(&se->writer.lock);
     if (!fits)
-        return vd_error_set(err, VD_E_TOO_BIG,
-                            "cannot add a grain to '%s': its area for grains ends at byte %" PRIu64
-                            " and no slot behind the last is free; converting the disk makes room",
-                            vd_block_path(self->block), end);
+        return vd_error_set(
+            err, VD_E_TOO_BIG,
+            "cannot add a grain to '%s': its area for grains ends at byte %" PRIu64
+            " and no slot behind the last is free; defragmenting the disk makes room",
+            vd_block_path(self->block), end);
     *ret_offset_bytes = offset;
     return 0;
 }
@@ -229,9 +230,8 @@ static int table_add_locked(struct vd_sesparse *se, uint64_t table, struct vd_er
     if (r < 0)
         return r;
     se->next_table = index + 1;
-    uint64_t entry = (uint64_t)VD_SESPARSE_TABLE_TYPE << VD_SESPARSE_ENTRY_TYPE_SHIFT | index;
-    return vd_table_walk_set(&se->walk, extent, se->walk.directory_offset + table * 8, entry,
-                             PHASE_DIRECTORY, err);
+    return vd_table_walk_set(&se->walk, extent, se->walk.directory_offset + table * 8,
+                             vd_sesparse_table_entry(index), PHASE_DIRECTORY, err);
 }
 
 static int entry_set_locked(struct vd_sesparse *se, uint64_t grain, uint64_t entry,
@@ -264,10 +264,7 @@ int vd_sesparse_publish(struct vd_extent *self, uint64_t grain, uint64_t offset_
     const struct vd_sesparse *se = sesparse_of(self);
     uint64_t within = offset_bytes - vd_sectors_to_bytes(se->grains.offset_sectors);
     uint64_t slot = within / vd_sectors_to_bytes(self->grain_sectors);
-    uint64_t entry = (uint64_t)VD_SESPARSE_GRAIN_DATA << VD_SESPARSE_ENTRY_TYPE_SHIFT |
-                     (slot << VD_SESPARSE_GRAIN_LOW_SHIFT & VD_SESPARSE_GRAIN_LOW_MASK) |
-                     slot >> VD_SESPARSE_GRAIN_HIGH_SHIFT;
-    return entry_set(self, grain, entry, err);
+    return entry_set(self, grain, vd_sesparse_slot_entry(slot), err);
 }
 
 int vd_sesparse_zero(struct vd_extent *self, uint64_t grain, struct vd_error *err)

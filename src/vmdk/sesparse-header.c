@@ -12,7 +12,10 @@
 #define RESERVED_FIELDS  4u
 #define RESERVED_BY_ESXI UINT64_C(0x200)
 #define AREAS_AT         80u
+#define FREE_TABLE_AT    8u
 #define REPLAY_AT        24u
+/* Areas of a new file begin and end at multiples of this. */
+#define AREA_SECTORS 2048u
 
 const char *vd_sesparse_area_text(enum vd_sesparse_area_kind kind)
 {
@@ -219,4 +222,50 @@ int vd_sesparse_volatile_check(const uint8_t *bytes, const char *where, struct v
                             "which replays it",
                             where, replay);
     return 0;
+}
+
+static uint64_t whole_areas(uint64_t sectors)
+{
+    return vd_div_up(sectors, AREA_SECTORS) * AREA_SECTORS;
+}
+
+void vd_sesparse_lay_out(struct vd_sesparse_header *header)
+{
+    uint64_t num_grains = vd_div_up(header->capacity_sectors, header->grain_sectors);
+    uint64_t num_tables = vd_div_up(num_grains, vd_sesparse_table_entries(header));
+    const uint64_t sizes[VD_SESPARSE_AREAS] = {
+        [VD_SESPARSE_JOURNAL] = AREA_SECTORS,
+        [VD_SESPARSE_DIRECTORY] = whole_areas(vd_bytes_to_sectors_up(num_tables * 8)),
+        [VD_SESPARSE_TABLES] = whole_areas(num_tables * header->table_sectors),
+        [VD_SESPARSE_BITMAP] = whole_areas(vd_bytes_to_sectors_up(vd_div_up(num_grains, 8))),
+        [VD_SESPARSE_BACKMAP] = whole_areas(num_tables * header->table_sectors),
+        [VD_SESPARSE_GRAINS] = num_grains * header->grain_sectors,
+    };
+    header->areas[VD_SESPARSE_VOLATILE] = (struct vd_sesparse_area){1, 1};
+    header->areas[VD_SESPARSE_JOURNAL_HEADER] = (struct vd_sesparse_area){2, 2};
+    uint64_t at = AREA_SECTORS;
+    for (unsigned i = VD_SESPARSE_JOURNAL; i < VD_SESPARSE_AREAS; i++) {
+        header->areas[i] = (struct vd_sesparse_area){at, sizes[i]};
+        at += sizes[i];
+    }
+}
+
+void vd_sesparse_header_encode(const struct vd_sesparse_header *header, uint8_t *bytes)
+{
+    vd_le64_encode(bytes, VD_SESPARSE_MAGIC);
+    vd_le64_encode(bytes + 8, header->version);
+    vd_le64_encode(bytes + 16, header->capacity_sectors);
+    vd_le64_encode(bytes + 24, header->grain_sectors);
+    vd_le64_encode(bytes + 32, header->table_sectors);
+    for (unsigned i = 0; i < VD_SESPARSE_AREAS; i++) {
+        vd_le64_encode(bytes + AREAS_AT + i * 16u, header->areas[i].offset_sectors);
+        vd_le64_encode(bytes + AREAS_AT + i * 16u + 8u, header->areas[i].size_sectors);
+    }
+}
+
+void vd_sesparse_volatile_encode(uint64_t next_table, uint8_t *bytes)
+{
+    vd_le64_encode(bytes, VD_SESPARSE_VOLATILE_MAGIC);
+    vd_le64_encode(bytes + FREE_TABLE_AT, next_table);
+    vd_le64_encode(bytes + REPLAY_AT, 0);
 }

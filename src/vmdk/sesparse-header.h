@@ -77,6 +77,16 @@ VD_MUST_CHECK int vd_sesparse_header_decode(const uint8_t *bytes, const char *wh
 VD_MUST_CHECK int vd_sesparse_volatile_check(const uint8_t *bytes, const char *where,
                                              struct vd_error *err);
 
+/* Puts every area where ESXi 6.5 puts it (log of a 100 MiB disk published with qemu's SESparse
+ * patches), for the capacity, which is at most VD_CREATE_MAX_SECTORS, and the sizes of grains and
+ * tables. The file then begins with everything up to the grains, which come last. */
+void vd_sesparse_lay_out(struct vd_sesparse_header *header);
+/* Puts the fields into `bytes`, sector 0, which are zeros or an older header: flags and reserved
+ * fields stay. */
+void vd_sesparse_header_encode(const struct vd_sesparse_header *header, uint8_t *bytes);
+/* The volatile header's sector, likewise: the next transaction stays; no updates in the journal. */
+void vd_sesparse_volatile_encode(uint64_t next_table, uint8_t *bytes);
+
 /* "grain directory", ... for messages. */
 const char *vd_sesparse_area_text(enum vd_sesparse_area_kind kind);
 

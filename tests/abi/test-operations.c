@@ -209,6 +209,7 @@ static void grows(void)
     grow("grow-sparse.vmdk", VIXDISKLIB_DISK_MONOLITHIC_SPARSE);
     grow("grow-flat.vmdk", VIXDISKLIB_DISK_MONOLITHIC_FLAT);
     grow("grow-split.vmdk", VIXDISKLIB_DISK_SPLIT_SPARSE);
+    grow("grow-cowd.vmdk", VIXDISKLIB_DISK_VMFS_SPARSE);
     is(VixDiskLib_Grow(connection, path_of("source-child.vmdk"), SECTORS * 2, TRUE, NULL, NULL),
        VIX_E_NOT_SUPPORTED, "Grow of a child");
     is(VixDiskLib_Grow(connection, path_of("gone.vmdk"), SECTORS, TRUE, NULL, NULL),
@@ -271,6 +272,7 @@ static void shrinks(void)
 {
     shrink("shrink-sparse.vmdk", VIXDISKLIB_DISK_MONOLITHIC_SPARSE);
     shrink("shrink-split.vmdk", VIXDISKLIB_DISK_SPLIT_SPARSE);
+    shrink("shrink-cowd.vmdk", VIXDISKLIB_DISK_VMFS_SPARSE);
     shrink("shrink-flat.vmdk", VIXDISKLIB_DISK_MONOLITHIC_FLAT);
     VixDiskLibHandle child = open_disk("source-child.vmdk", 0);
     uint8 sector[512];

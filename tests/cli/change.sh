@@ -124,7 +124,7 @@ test_grow_shrink_defrag_rename() {
     local type
 
     need qemu-img
-    for type in monolithicSparse monolithicFlat twoGbMaxExtentSparse twoGbMaxExtentFlat vmfs vmfsThin; do
+    for type in $types; do
         make_raw want.raw
         vdisk convert -O "$type" want.raw a.vmdk
         truncate -s 5M want.raw
@@ -135,6 +135,7 @@ test_grow_shrink_defrag_rename() {
         vdisk defrag a.vmdk
         vdisk rename a.vmdk "$type.vmdk"
         vdisk compare --strict "$type.vmdk" want.raw
+        same "$(vdisk check --json "$type.vmdk" | grep -E '"(leaks|faults)"' | tr -d ' \n')" '"leaks":0,"faults":0,'
         qemu_agrees "$type.vmdk"
         vdisk rm "$type.vmdk"
         same "$(find . -name '*.vmdk')" "" "$type: files"
@@ -159,6 +160,34 @@ test_refusals() {
     fails_with "base.vmdk" read child.vmdk
     vdisk attach moved.vmdk child.vmdk
     vdisk read child.vmdk >/dev/null
+}
+
+test_refusal_of_what_only_esxi_writes() {
+    local operation
+
+    vdisk create -t seSparse -s 1M a.vmdk
+    printf x | dd of=a-sesparse.vmdk bs=512 seek=2048 conv=notrunc status=none
+    cp a-sesparse.vmdk before
+    for operation in 'grow -s 2M' shrink defrag; do
+        # shellcheck disable=SC2086
+        fails_with "its journal is in use .*, as in files of ESXi" $operation a.vmdk
+    done
+    cmp a-sesparse.vmdk before
+}
+
+test_commit_with_a_locked_grandchild() {
+    vdisk create -t monolithicSparse -s 1M base.vmdk
+    vdisk create -t monolithicSparse --parent base.vmdk child.vmdk
+    vdisk create -t vmfsSparse --parent child.vmdk grandchild.vmdk
+    printf data | vdisk write --offset 0 child.vmdk
+    cp base.vmdk before
+    mkdir grandchild-delta.vmdk.lck
+    : >grandchild-delta.vmdk.lck/M12345.lck
+    fails_with "cannot commit 'child.vmdk': .*grandchild-delta.vmdk" commit child.vmdk
+    cmp base.vmdk before
+    rm -r grandchild-delta.vmdk.lck
+    vdisk commit child.vmdk
+    same "$(vdisk read --length 4 grandchild.vmdk)" data
 }
 
 test_meta() {

@@ -420,9 +420,8 @@ static void step_grow(struct family *family)
         member->capacity_sectors + (larger ? 1 + below(family, 2000) : UINT64_C(0));
     if (params.capacity_sectors > MAX_CAPACITY)
         return;
-    bool growable = is_hosted(member) || is_flat(member);
     int want = VD_OK;
-    if (member->parent || (larger && (!growable || num_children(family, member) > 0)))
+    if (member->parent || (larger && num_children(family, member) > 0))
         want = VD_E_NOT_SUPPORTED;
     else if (!larger)
         want = VD_E_INVALID_ARG;
@@ -445,9 +444,7 @@ static void step_tidy(struct family *family, bool shrink)
     VD_FREE char *before = names();
     struct vd_error err = VD_ERROR_INIT;
     struct member *member = choose(family);
-    int want = VD_OK;
-    if (!is_flat(member) && (!is_hosted(member) || (shrink && member->parent)))
-        want = shrink ? VD_E_CANT_SHRINK : VD_E_NOT_SUPPORTED;
+    int want = !is_flat(member) && shrink && member->parent ? VD_E_CANT_SHRINK : VD_OK;
     int got = shrink ? vd_shrink(member->path, NULL, NULL, &err)
                      : vd_defragment(member->path, NULL, NULL, &err);
     tell(family, shrink ? "shrink" : "defragment", member, 0, got);

@@ -197,8 +197,10 @@ struct findings {
 static void count_finding(void *data, const struct vd_finding *finding)
 {
     struct findings *findings = data;
-    /* New COWD files have a few sectors behind the directory that are never used. */
-    if (finding->grade == VD_FINDING_LEAK && !strstr(finding->file, "-delta.vmdk"))
+    /* That one was longer than what was in use, as ESX makes them; what we add comes behind. */
+    bool was_ahead =
+        findings->operation->kind == BUILT_COWD && strstr(finding->file, "-delta.vmdk") != NULL;
+    if (finding->grade == VD_FINDING_LEAK && !was_ahead)
         findings->leaks++;
     else if (finding->grade == VD_FINDING_FAULT &&
              (!findings->operation->cid_may_differ || strcmp(finding->id, "cid-mismatch") != 0))
@@ -473,6 +475,16 @@ static void with_thin(struct vd_fs_memory *files)
     make_disk(files, "e.vmdk", VD_DISK_VMFS_THIN, NULL);
 }
 
+static void with_cowd(struct vd_fs_memory *files)
+{
+    make_disk(files, "e.vmdk", VD_DISK_VMFS_SPARSE, NULL);
+}
+
+static void with_sesparse(struct vd_fs_memory *files)
+{
+    make_disk(files, "e.vmdk", VD_DISK_SE_SPARSE, NULL);
+}
+
 static void with_text_child(struct vd_fs_memory *files)
 {
     written(files);
@@ -606,17 +618,27 @@ OPERATION(grow_flat, grow(fs, "e.vmdk", 2000, err), ON(BUILT_FLAT, with_flat), O
 OPERATION(grow_split_flat, grow(fs, "e.vmdk", 2000, err), ON(BUILT_FLAT, with_split_flat),
           OTHER_DISK)
 OPERATION(grow_thin, grow(fs, "e.vmdk", 2000, err), ON(BUILT_FLAT, with_thin), OTHER_DISK)
+OPERATION(grow_cowd, grow(fs, "e.vmdk", 9000, err), ON(BUILT_FLAT, with_cowd), OTHER_DISK)
+OPERATION(grow_sesparse, grow(fs, "e.vmdk", 2000, err), ON(BUILT_FLAT, with_sesparse), OTHER_DISK)
 
 OPERATION(shrink_sparse, vd_shrink(BUILT_DISK, &options, NULL, err), ON(BUILT_MONOLITHIC, written),
           KEPT_DISK)
 OPERATION(shrink_split, vd_shrink(BUILT_DISK, &options, NULL, err), ON(BUILT_SPLIT, written),
           KEPT_DISK)
+OPERATION(shrink_cowd, vd_shrink("e.vmdk", &options, NULL, err), ON(BUILT_FLAT, with_cowd),
+          OTHER_DISK)
+OPERATION(shrink_sesparse, vd_shrink("e.vmdk", &options, NULL, err), ON(BUILT_FLAT, with_sesparse),
+          OTHER_DISK)
 OPERATION(defragment_sparse, vd_defragment(BUILT_DISK, &options, NULL, err),
           ON(BUILT_SINGLE, written), KEPT_DISK)
 OPERATION(defragment_split, vd_defragment(BUILT_DISK, &options, NULL, err),
           ON(BUILT_SPLIT, written), KEPT_DISK)
 OPERATION(defragment_child, vd_defragment(BUILT_DISK, &options, NULL, err),
           ON(BUILT_ZERO_CHILD, written), KEPT_DISK, .only_read = "parent")
+OPERATION(defragment_cowd_child, vd_defragment(BUILT_DISK, &options, NULL, err),
+          ON(BUILT_COWD, written), KEPT_DISK, .only_read = "parent")
+OPERATION(defragment_sesparse_child, vd_defragment(BUILT_DISK, &options, NULL, err),
+          ON(BUILT_SESPARSE, written), KEPT_DISK, .only_read = "parent")
 
 #define MOVED(from, to) DISKS({from, ROLE_GONE}, {to, ROLE_MADE}), .one_is_there = true
 OPERATION(rename_sparse, vd_rename(BUILT_DISK, "new.vmdk", &options, err),

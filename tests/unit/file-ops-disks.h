@@ -7,14 +7,16 @@
 #include <string.h>
 
 #include "block/fault.h"
+#include "build-cowd.h"
 #include "build-kdmv.h"
+#include "build-sesparse.h"
 #include "memory-disks.h"
 #include "vmdk/vmdk.h"
 
 #define PART_SECTORS  200u
 #define GRAIN_SECTORS 16u
 
-enum disk_kind { SPARSE, SPLIT_SPARSE, FLAT, SPLIT_FLAT, CHILD, NUM_KINDS };
+enum disk_kind { SPARSE, SPLIT_SPARSE, COWD, SESPARSE, FLAT, SPLIT_FLAT, CHILD, NUM_KINDS };
 
 /* Grains 9, 2, 5 in this order; 5 holds zeros. */
 static inline void add_sparse_part(struct vd_fs_memory *files, const char *path, const char *text)
@@ -37,6 +39,44 @@ static inline void add_sparse_part(struct vd_fs_memory *files, const char *path,
     check_code(vd_fs_memory_add(files, path, image.bytes, image.length, NULL), VD_OK);
 }
 
+static inline const uint8_t *grain_of(unsigned grain)
+{
+    static uint8_t bytes[GRAIN_SECTORS * VD_SECTOR_BYTES];
+    memset(bytes, grain == 5 ? 0 : 'a' + (int)grain, sizeof bytes);
+    return bytes;
+}
+
+/* The same grains, and zeros in grain 7. */
+static inline void add_cowd(struct vd_fs_memory *files, const char *path)
+{
+    struct build_cowd cowd;
+    build_cowd_init(&cowd, PART_SECTORS, GRAIN_SECTORS);
+    (void)build_cowd_allocate(&cowd, 8 - cowd.free_sector); /* as in new files */
+    build_cowd_data(&cowd, 9, grain_of(9));
+    build_cowd_data(&cowd, 2, grain_of(2));
+    build_cowd_data(&cowd, 5, grain_of(5));
+    build_cowd_zero(&cowd, 7);
+    check_code(vd_fs_memory_add(files, path, cowd.image.bytes, cowd.image.length, NULL), VD_OK);
+    build_cowd_done(&cowd);
+}
+
+/* The same, each in two grains of the format's size. */
+static inline void add_sesparse(struct vd_fs_memory *files, const char *path)
+{
+    static const unsigned grains[] = {9, 2, 5};
+    struct build_sesparse se;
+    build_sesparse_init(&se, PART_SECTORS, 1);
+    for (size_t i = 0; i < VD_ARRAY_SIZE(grains); i++) {
+        build_sesparse_data(&se, grains[i] * 2, grain_of(grains[i]));
+        build_sesparse_data(&se, grains[i] * 2 + 1, grain_of(grains[i]));
+    }
+    build_sesparse_zero(&se, 14, 1);
+    build_sesparse_zero(&se, 15, 2);
+    build_image_u64(&se.image, VD_SECTOR_BYTES + 8, se.next_table);
+    check_code(vd_fs_memory_add(files, path, se.image.bytes, se.image.length, NULL), VD_OK);
+    build_sesparse_done(&se);
+}
+
 #define DDB \
     "ddb.adapterType = \"lsilogic\"\nddb.longContentID = \"00\"\nddb.geometry.heads = \"1\"\n"
 
@@ -54,6 +94,18 @@ static inline void add_disk(struct vd_fs_memory *files, enum disk_kind kind)
                       "RW 200 SPARSE \"a-s001.vmdk\"\nRW 200 SPARSE \"a-s002.vmdk\"\n" DDB);
         add_sparse_part(files, "dir/a-s001.vmdk", NULL);
         add_sparse_part(files, "dir/a-s002.vmdk", NULL);
+        return;
+    case COWD:
+        add_text(files, "dir/a.vmdk",
+                 HEAD "CID=0000000a\nparentCID=ffffffff\ncreateType=\"vmfsSparse\"\n"
+                      "RW 200 VMFSSPARSE \"a-delta.vmdk\"\n" DDB);
+        add_cowd(files, "dir/a-delta.vmdk");
+        return;
+    case SESPARSE:
+        add_text(files, "dir/a.vmdk",
+                 HEAD "CID=0000000a\nparentCID=ffffffff\ncreateType=\"seSparse\"\n"
+                      "RW 200 SESPARSE \"a-sesparse.vmdk\"\n" DDB);
+        add_sesparse(files, "dir/a-sesparse.vmdk");
         return;
     case FLAT:
         add_text(files, "dir/a.vmdk",

@@ -14,6 +14,7 @@
 #include "ops/rename.h"
 #include "ops/shrink.h"
 #include "ops/unlink.h"
+#include "vmdk/check.h"
 #include "vmdk/report.h"
 
 static struct vd_vmdk_options options_on(const struct vd_fs *fs)
@@ -50,7 +51,10 @@ static struct vd_report *look(const struct vd_fs *fs, const char *path)
 VD_TEST(rename_takes_all_files_along)
 {
     static const char *const names[NUM_KINDS] = {
-        "dir/new.vmdk\n", "dir/new-s001.vmdk\ndir/new-s002.vmdk\ndir/new.vmdk\n",
+        "dir/new.vmdk\n",
+        "dir/new-s001.vmdk\ndir/new-s002.vmdk\ndir/new.vmdk\n",
+        "dir/new-delta.vmdk\ndir/new.vmdk\n",
+        "dir/new-sesparse.vmdk\ndir/new.vmdk\n",
         "dir/new-flat.vmdk\ndir/new.vmdk\n",
         "dir/new-f001.vmdk\ndir/new-other.vmdk\ndir/new.vmdk\n",
         "dir/base-flat.vmdk\ndir/base.vmdk\ndir/new.vmdk\n"};
@@ -167,7 +171,8 @@ static uint64_t size_of(const struct vd_fs *fs, const char *path)
 
 VD_TEST(shrink_gives_zeros_back)
 {
-    static const char *const paths[] = {"dir/a.vmdk", "dir/a-s002.vmdk", "dir/a-flat.vmdk"};
+    static const char *const paths[] = {"dir/a.vmdk", "dir/a-s002.vmdk", "dir/a-delta.vmdk",
+                                        "dir/a-sesparse.vmdk", "dir/a-flat.vmdk"};
     for (enum disk_kind kind = 0; kind <= FLAT; kind++) {
         AUTO_FILES files = new_files();
         const struct vd_fs *fs = vd_fs_memory_fs(files);
@@ -205,6 +210,22 @@ VD_TEST(a_child_is_not_shrunk_but_defragmented)
     check_u64_eq(size_of(fs, "dir/a.vmdk"), size);
 }
 
+static void tell_finding(void *data, const struct vd_finding *finding)
+{
+    (void)data;
+    printf("# %s: %s\n", finding->id, finding->text);
+}
+
+static void check_sound(const struct vd_fs *fs)
+{
+    const struct vd_check_options checking = {.open = {.fs = fs}, .finding = tell_finding};
+    struct vd_check_result result;
+    struct vd_error err = VD_ERROR_INIT;
+    check_code_err(vd_vmdk_check("dir/a.vmdk", &checking, &result, &err), VD_OK, &err);
+    check(result.clean);
+    check_u64_eq(result.faults + result.leaks, 0);
+}
+
 static uint64_t first_data(const struct vd_fs *fs)
 {
     VD_CLEANUP(vd_disk_free_cleanup) struct vd_disk *disk = NULL;
@@ -217,19 +238,34 @@ static uint64_t first_data(const struct vd_fs *fs)
     return runs[0].offset_bytes;
 }
 
+static uint64_t inode_of(const struct vd_fs *fs, const char *path)
+{
+    struct vd_fs_stat status;
+    check_code(vd_fs_stat(fs, path, &status, NULL), VD_OK);
+    return status.identity.inode;
+}
+
 VD_TEST(defragment_puts_grains_in_order)
 {
-    AUTO_FILES files = new_files();
-    const struct vd_fs *fs = vd_fs_memory_fs(files);
-    struct vd_vmdk_options options = options_on(fs);
-    struct vd_error err = VD_ERROR_INIT;
-    size_t length = 0;
-    add_disk(files, SPARSE);
-    VD_FREE uint8_t *content = read_disk(fs, "dir/a.vmdk", &length);
-    uint64_t before = first_data(fs);
-    check_code_err(vd_defragment("dir/a.vmdk", &options, NULL, &err), VD_OK, &err);
-    check_u64_eq(first_data(fs), before - GRAIN_SECTORS * 512);
-    check(disk_has(fs, "dir/a.vmdk", content, length));
+    static const char *const paths[] = {"dir/a.vmdk", "dir/a-s001.vmdk", "dir/a-delta.vmdk",
+                                        "dir/a-sesparse.vmdk"};
+    for (enum disk_kind kind = 0; kind < FLAT; kind++) {
+        AUTO_FILES files = new_files();
+        const struct vd_fs *fs = vd_fs_memory_fs(files);
+        struct vd_vmdk_options options = options_on(fs);
+        struct vd_error err = VD_ERROR_INIT;
+        size_t length = 0;
+        add_disk(files, kind);
+        VD_FREE uint8_t *content = read_disk(fs, "dir/a.vmdk", &length);
+        uint64_t before = first_data(fs);
+        check_code_err(vd_defragment("dir/a.vmdk", &options, NULL, &err), VD_OK, &err);
+        check_u64_eq(first_data(fs), before - GRAIN_SECTORS * 512);
+        check(disk_has(fs, "dir/a.vmdk", content, length));
+        uint64_t inode = inode_of(fs, paths[kind]);
+        check_code_err(vd_defragment("dir/a.vmdk", &options, NULL, &err), VD_OK, &err);
+        check_u64_eq(inode_of(fs, paths[kind]), inode); /* it was in order */
+        check_sound(fs);
+    }
 }
 
 /* --- grow --- */
@@ -260,6 +296,7 @@ VD_TEST(grow_every_kind)
             check_u64_eq(strtoul(id + 24, NULL, 16), descriptor->cid);
             if (kind == SPLIT_SPARSE || kind == SPLIT_FLAT)
                 check_u64_eq(descriptor->num_extents, (sizes[i] + 199) / 200);
+            check_sound(fs);
         }
     }
 }
