@@ -21,6 +21,9 @@ struct vd_table_page {
     unsigned refs; /* while there are any, the bytes do not change */
     /* Sectors that the file does not have yet, by the phase they wait for. */
     uint32_t dirty[VD_TABLE_PHASES];
+    /* A batch has sectors of this page, or of the one it replaced, that the file may not have yet.
+     */
+    bool in_batch;
     struct vd_table_page *hash_next;
     struct vd_table_page *newer;
     struct vd_table_page *older;
@@ -39,10 +42,11 @@ struct vd_table_cache {
     size_t dirty_bytes;
 };
 
-/* The page with one reference, READY. */
-VD_MUST_CHECK int vd_table_page_ref(struct vd_table_cache *cache, struct vd_block *block,
-                                    uint64_t index, struct vd_table_page **ret,
-                                    struct vd_error *err);
+/* The page with one reference, READY and in the hash; then, and only then, the lock is the caller's
+ * to release. */
+VD_MUST_CHECK int vd_table_page_ref_and_lock(struct vd_table_cache *cache, struct vd_block *block,
+                                             uint64_t index, struct vd_table_page **ret,
+                                             struct vd_error *err);
 void vd_table_page_unref_locked(struct vd_table_page *page);
 /* NULL where there is none, READY or not. */
 struct vd_table_page *vd_table_page_find_locked(struct vd_table_cache *cache,

@@ -9,6 +9,9 @@
  *                          and everyone who waited tries for himself
  *                       -> REPLACED: changed while in use; out of the hash, a copy in its place
  *
+ * So what the hash shows under the lock is LOADING, and then somebody is reading it who will wake
+ * all that wait, or READY: nobody who looks again can find what he looked at before.
+ *
  * A page of zeros keeps no buffer: all of them show the same static one.
  */
 #include "vmdk/table-cache.h"
@@ -148,15 +151,15 @@ bool vd_table_page_is_dirty(const struct vd_table_page *page)
     return sectors != 0;
 }
 
-/* Pages in use are few (three per lookup at most) and dirty ones at most VD_TABLE_DIRTY_BYTES, so
- * passing over them costs little. */
+/* Pages in use are few (three per lookup at most) and those the file does not have yet at most
+ * twice VD_TABLE_DIRTY_BYTES, so passing over them costs little. */
 void vd_table_cache_evict_locked(struct vd_table_cache *cache)
 {
     struct vd_table_page *page = cache->oldest;
 
     while (page && cache->used_bytes > cache->budget_bytes) {
         struct vd_table_page *newer = page->newer;
-        if (page->refs == 0 && !vd_table_page_is_dirty(page)) {
+        if (page->refs == 0 && !page->in_batch && !vd_table_page_is_dirty(page)) {
             remove_locked(cache, page);
             page_free(page);
         }
@@ -197,7 +200,8 @@ struct vd_table_page *vd_table_page_replace_locked(struct vd_table_cache *cache,
                                    .bytes = bytes,
                                    .owned = bytes,
                                    .charge = sizeof *page + VD_TABLE_PAGE_BYTES,
-                                   .state = PAGE_READY};
+                                   .state = PAGE_READY,
+                                   .in_batch = page->in_batch};
     memcpy(copy->dirty, page->dirty, sizeof copy->dirty);
     memset(page->dirty, 0, sizeof page->dirty);
     remove_locked(cache, page);
@@ -241,8 +245,9 @@ void vd_table_page_unref_locked(struct vd_table_page *page)
         page_free(page);
 }
 
-static int load_and_publish(struct vd_table_cache *cache, struct vd_table_page *page,
-                            struct vd_error *err)
+/* Leaves the lock to the caller when the page is READY, and only then. */
+static int load_and_lock(struct vd_table_cache *cache, struct vd_table_page *page,
+                         struct vd_error *err)
 {
     int r = page_load(page, err);
 
@@ -257,7 +262,8 @@ static int load_and_publish(struct vd_table_cache *cache, struct vd_table_page *
         vd_table_cache_evict_locked(cache);
     }
     pthread_cond_broadcast(&cache->loaded);
-    pthread_mutex_unlock(&cache->lock);
+    if (r < 0)
+        pthread_mutex_unlock(&cache->lock);
     return r;
 }
 
@@ -279,8 +285,8 @@ static bool wait_ready_locked(struct vd_table_cache *cache, struct vd_table_page
     return true;
 }
 
-int vd_table_page_ref(struct vd_table_cache *cache, struct vd_block *block, uint64_t index,
-                      struct vd_table_page **ret, struct vd_error *err)
+int vd_table_page_ref_and_lock(struct vd_table_cache *cache, struct vd_block *block, uint64_t index,
+                               struct vd_table_page **ret, struct vd_error *err)
 {
     struct vd_table_page *page;
     int r;
@@ -288,7 +294,6 @@ int vd_table_page_ref(struct vd_table_cache *cache, struct vd_block *block, uint
     pthread_mutex_lock(&cache->lock);
     while ((page = vd_table_page_find_locked(cache, block, index)) != NULL) {
         if (wait_ready_locked(cache, page)) {
-            pthread_mutex_unlock(&cache->lock);
             *ret = page;
             return 0;
         }
@@ -298,7 +303,7 @@ int vd_table_page_ref(struct vd_table_cache *cache, struct vd_block *block, uint
     if (!page)
         return vd_error_set(err, VD_E_NO_MEMORY, "out of memory for the tables of '%s'",
                             vd_block_path(block));
-    if ((r = load_and_publish(cache, page, err)) < 0)
+    if ((r = load_and_lock(cache, page, err)) < 0)
         return r;
     *ret = page;
     return 0;
@@ -309,10 +314,12 @@ int vd_table_cache_get(struct vd_table_cache *cache, struct vd_block *block, uin
                        size_t *ret_available, struct vd_error *err)
 {
     size_t within = offset_bytes % VD_TABLE_PAGE_BYTES;
-    int r = vd_table_page_ref(cache, block, offset_bytes / VD_TABLE_PAGE_BYTES, ret_page, err);
+    int r =
+        vd_table_page_ref_and_lock(cache, block, offset_bytes / VD_TABLE_PAGE_BYTES, ret_page, err);
 
     if (r < 0)
         return r;
+    pthread_mutex_unlock(&cache->lock);
     *ret_bytes = (*ret_page)->bytes + within;
     *ret_available = VD_TABLE_PAGE_BYTES - within;
     return 0;

@@ -60,21 +60,13 @@ static int page_change(struct vd_table_cache *cache, struct vd_block *block, uin
                        const struct change *change, struct vd_error *err)
 {
     struct vd_table_page *page;
-    bool there = false;
-    int r = 0;
+    int r = vd_table_page_ref_and_lock(cache, block, index, &page, err);
 
-    while (!there) {
-        if ((r = vd_table_page_ref(cache, block, index, &page, err)) < 0)
-            return r;
-        pthread_mutex_lock(&cache->lock);
-        vd_table_page_unref_locked(page);
-        /* Somebody may have replaced it since, and even that one may be gone. */
-        page = vd_table_page_find_locked(cache, block, index);
-        there = page && page->state == PAGE_READY;
-        if (there)
-            r = change_locked(cache, page, change);
-        pthread_mutex_unlock(&cache->lock);
-    }
+    if (r < 0)
+        return r;
+    vd_table_page_unref_locked(page); /* the lock keeps it */
+    r = change_locked(cache, page, change);
+    pthread_mutex_unlock(&cache->lock);
     if (r < 0)
         return vd_error_set(err, r, "out of memory for the tables of '%s'", vd_block_path(block));
     return 0;
@@ -174,6 +166,7 @@ static void take_locked(struct vd_table_batch *batch, struct vd_table_page *page
     memcpy(taken->sectors, page->dirty, sizeof taken->sectors);
     memset(page->dirty, 0, sizeof page->dirty);
     batch->cache->dirty_bytes -= VD_TABLE_PAGE_BYTES;
+    page->in_batch = true;
     page->refs++;
 }
 
@@ -254,16 +247,18 @@ int vd_table_batch_write(const struct vd_table_batch *batch, uint32_t phase, str
     return 0;
 }
 
-/* The page in the cache has all that the batch has: it is the same, or a later copy, which is dirty
- * and so still there. */
-static void restore_locked(struct vd_table_cache *cache, const struct batch_page *taken)
+/* The page in the cache has all that the batch has: it is the same, or a later copy, which stays
+ * there as long as the batch lives. */
+static void end_locked(struct vd_table_cache *cache, const struct batch_page *taken, bool written)
 {
     struct vd_table_page *page =
         vd_table_page_find_locked(cache, taken->page->block, taken->page->index);
 
-    assert(page && page->state == PAGE_READY);
-    for (uint32_t phase = 0; phase < VD_TABLE_PHASES; phase++)
+    assert(page && page->state == PAGE_READY && page->in_batch);
+    page->in_batch = false;
+    for (uint32_t phase = 0; phase < VD_TABLE_PHASES && !written; phase++)
         dirty_locked(cache, page, phase, taken->sectors[phase]);
+    vd_table_page_unref_locked(taken->page);
 }
 
 void vd_table_batch_end(struct vd_table_batch *batch, bool written)
@@ -271,11 +266,8 @@ void vd_table_batch_end(struct vd_table_batch *batch, bool written)
     struct vd_table_cache *cache = batch->cache;
 
     pthread_mutex_lock(&cache->lock);
-    for (size_t i = 0; i < batch->count; i++) {
-        if (!written)
-            restore_locked(cache, &batch->pages[i]);
-        vd_table_page_unref_locked(batch->pages[i].page);
-    }
+    for (size_t i = 0; i < batch->count; i++)
+        end_locked(cache, &batch->pages[i], written);
     vd_table_cache_evict_locked(cache);
     pthread_mutex_unlock(&cache->lock);
     free(batch);
