@@ -14,7 +14,7 @@
 VD_MUST_CHECK int vd_size_parse(const char *text, uint64_t *ret_bytes, struct vd_error *err);
 
 /* "10 GiB", "1.5 MiB", "512 B": at most 3 significant decimals, for people. Returns `out`. */
-#define VD_SIZE_TEXT_BYTES 24
+#define VD_SIZE_TEXT_BYTES 48 /* two numbers of 20 digits, the point, the unit, the end */
 const char *vd_size_to_text(uint64_t bytes, char out[VD_SIZE_TEXT_BYTES]);
 
 #endif

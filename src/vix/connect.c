@@ -99,7 +99,7 @@ VD_VIX_EXPORT VixError VixDiskLib_ConnectEx(const VixDiskLibConnectParams *conne
 VD_VIX_EXPORT VixError VixDiskLib_Disconnect(VixDiskLibConnection connection)
 {
     struct vd_error err = VD_ERROR_INIT;
-    struct vd_vix_connection *found;
+    struct vd_vix_connection *found = NULL;
     int r = vd_vix_connection_get(connection, &found, &err);
     if (r == VD_OK) {
         struct vd_vix_node *taken = vd_vix_take(connection, VD_VIX_CONNECTION);
@@ -113,9 +113,9 @@ VD_VIX_EXPORT VixError VixDiskLib_Disconnect(VixDiskLibConnection connection)
 static int params_get(VixDiskLibConnection handle, VixDiskLibConnectParams **ret,
                       struct vd_error *err)
 {
-    struct vd_vix_connection *connection;
+    struct vd_vix_connection *connection = NULL;
     int r = vd_vix_connection_get(handle, &connection, err);
-    if (r < 0)
+    if (connection == NULL)
         return r;
     *ret = vd_vix_params_hand_out(&connection->params);
     vd_vix_put(&connection->node);

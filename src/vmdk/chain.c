@@ -184,7 +184,7 @@ int vd_chain_open(const char *path, const struct vd_vmdk_options *options, struc
 {
     VD_CLEANUP(vd_chain_free_cleanup) struct vd_chain *chain = NULL;
     int r = vd_chain_new(options, &chain, err);
-    if (r < 0)
+    if (chain == NULL)
         return r;
     struct vd_link_context context;
     r = vd_link_context_init(&context, path, options, chain->cache, err);

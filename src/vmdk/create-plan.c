@@ -185,7 +185,7 @@ static int check_options(struct vd_create *create, struct vd_error *err)
 
 static int check_capacity(const struct vd_create *create, struct vd_error *err)
 {
-    char size[NUMBER_BYTES];
+    char size[VD_SIZE_TEXT_BYTES];
     uint64_t sectors = create->capacity_sectors;
     if (sectors == 0)
         return vd_error_set(err, VD_E_INVALID_ARG,
