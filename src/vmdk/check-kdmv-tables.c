@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Where directories and tables lie. In the standard layout tables follow their directory one after
- * the other; where most of them do, an entry that says otherwise and leads outside the file, or
- * into what belongs to somebody else, is known to be wrong, and what it was is known, too.
+ * the other; where most of them do, or where the header's numbers leave room for nothing else, an
+ * entry that says otherwise and leads outside the file, or into what belongs to somebody else, is
+ * known to be wrong, and what it was is known, too.
  */
 #include <assert.h>
 #include <inttypes.h>
@@ -161,6 +162,19 @@ static int judge_stray(struct vd_kdmv_check *k, enum vd_kdmv_which which, uint64
     return judge_entry(k, which, table, entry, err);
 }
 
+/* The redundant directory and its tables end where the primary directory begins, and its tables
+ * where the grains do: Virtual Disk Format 5.0, "Hosted Sparse Extent Metadata". */
+static bool header_is_standard(const struct vd_kdmv_check *k)
+{
+    const struct vd_kdmv_header *header = &k->header;
+    const struct vd_kdmv_copy *copies = k->copies;
+    uint64_t tables_end = standard_place(k, VD_KDMV_PRIMARY, k->num_tables);
+    return copies[VD_KDMV_PRIMARY].present && copies[VD_KDMV_SECONDARY].present &&
+           standard_place(k, VD_KDMV_SECONDARY, k->num_tables) == header->gd_offset_sectors &&
+           vd_div_up(tables_end, header->grain_sectors) * header->grain_sectors ==
+               header->overhead_sectors;
+}
+
 static int recognise_standard(struct vd_kdmv_check *k, enum vd_kdmv_which which,
                               struct vd_error *err)
 {
@@ -168,8 +182,9 @@ static int recognise_standard(struct vd_kdmv_check *k, enum vd_kdmv_which which,
     int r = visit_entries(k, which, count_standard, err);
     uint64_t end = standard_place(k, which, k->num_tables);
     copy->standard = copy->present && !k->compressed && end <= k->header.overhead_sectors &&
-                     end <= k->file_sectors && copy->num_standard > 0 &&
-                     copy->num_standard * 2 >= k->num_tables;
+                     end <= k->file_sectors &&
+                     (header_is_standard(k) ||
+                      (copy->num_standard > 0 && copy->num_standard * 2 >= k->num_tables));
     return r;
 }
 

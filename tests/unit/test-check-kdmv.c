@@ -401,6 +401,39 @@ VD_TEST(a_redundant_directory_entry_is_recomputed)
         UINT64_MAX);
 }
 
+/* A disk of one table, whose only entry is damaged; without the damage the tables are in no usual
+ * order where `moved`. */
+static void try_one_table(bool redundant, bool moved, const char *repaired, const char *after)
+{
+    KDMV_IMAGE image;
+    uint64_t sectors = (uint64_t)ENTRIES * GRAIN - 4;
+    kdmv_plain(&image, &(struct kdmv_shape){.capacity_sectors = sectors,
+                                            .grain_sectors = GRAIN,
+                                            .table_entries = ENTRIES});
+    (void)kdmv_add_grain(&image, 3);
+    kdmv_set_gde(&image, redundant, 0, UINT32_MAX);
+    image.header.overhead_sectors += moved ? GRAIN : 0;
+    kdmv_put_header(&image);
+    VD_CLEANUP(vd_fs_memory_free_cleanup) struct vd_fs_memory *files = NULL;
+    check_code(vd_fs_memory_new(&files, NULL), VD_OK);
+    check_disk_descriptor(files, sectors, "SPARSE", NULL);
+    check_code(vd_fs_memory_add(files, "extent", image.bytes, image.length, NULL), VD_OK);
+    (void)check_disk_finds(vd_fs_memory_fs(files), true, repaired);
+    (void)check_disk_finds(vd_fs_memory_fs(files), false, after);
+}
+
+VD_TEST(the_only_entry_of_a_directory_is_recomputed)
+{
+    try_one_table(false, false, "fault gde-invalid repaired\n", "");
+    try_one_table(true, false, "fault rgde-invalid repaired\n", "");
+}
+
+VD_TEST(the_only_entry_is_not_made_up_in_an_unusual_layout)
+{
+    const char *found = "fault rgde-invalid\nfault gte-invalid\n";
+    try_one_table(true, true, found, found);
+}
+
 static void gde_zero(struct kdmv_image *image)
 {
     kdmv_set_gde(image, false, 2, 0);
