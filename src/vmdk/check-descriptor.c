@@ -6,9 +6,10 @@
 #include "base/bytes.h"
 #include "base/path.h"
 #include "base/units.h"
-#include "block/replace.h"
 #include "vmdk/ascii.h"
 #include "vmdk/check-int.h"
+#include "vmdk/descriptor-change.h"
+#include "vmdk/descriptor-store.h"
 #include "vmdk/kdmv-header.h"
 #include "vmdk/repair.h"
 
@@ -108,58 +109,68 @@ static void check_content_id(struct vd_check_file *file, const struct vd_descrip
 
 /* --- change tracking --- */
 
-/* The descriptor as it is on disk, and without change tracking. */
-static int drop_tracking(struct vd_check_file *file, struct vd_descriptor *descriptor,
+/* Keeps the text that is there, and puts `text` in its place. */
+static int replace_text(const struct vd_check_file *file, const struct vd_descriptor_place *place,
+                        const struct vd_buf *text, struct vd_error *err)
+{
+    struct vd_buf old = VD_BUF_INIT(VD_DESCRIPTOR_MAX_BYTES);
+    int r = vd_descriptor_fetch(place, &old, err);
+    if (r >= 0)
+        r = vd_repair_keep_text(place->fs, file->path, vd_buf_text(&old), old.length, err);
+    if (r >= 0)
+        r = vd_descriptor_store(place, text, false, err);
+    vd_buf_done(&old);
+    return r;
+}
+
+/* The descriptor without change tracking. 1 when it has its place on the disk (and, where repairs
+ * are made, is there), 0 when there is no room for a change that a crash could not tear. */
+static int drop_tracking(const struct vd_check_file *file, const struct vd_link *link,
                          struct vd_error *err)
 {
-    const struct vd_fs *fs = file->run->fs;
+    const struct vd_descriptor_place place = {
+        .fs = file->run->fs,
+        .path = file->path,
+        .container = link->embedded ? link->extents[0].block : NULL,
+    };
+    struct vd_descriptor_place writable = place;
     struct vd_buf text = VD_BUF_INIT(VD_DESCRIPTOR_MAX_BYTES);
-    VD_CLEANUP(vd_block_free_cleanup) struct vd_block *block = NULL;
-    VD_FREE char *old = NULL;
-    uint64_t old_bytes;
-    int r = vd_fs_open(fs, file->path, 0, &block, err);
+    if (file->repair != NULL)
+        writable.container = vd_repair_block(file->repair);
+    int r = vd_descriptor_set_change_track(link->descriptor, NULL, err);
     if (r >= 0)
-        r = vd_block_size(block, &old_bytes, err);
-    if (r < 0)
-        return r;
-    if (old_bytes > VD_DESCRIPTOR_MAX_BYTES || (old = malloc((size_t)old_bytes + 1)) == NULL)
-        return vd_error_set(err, VD_E_NO_MEMORY, "no memory to repair '%s'", file->path);
-    r = old_bytes > 0 ? vd_block_read(block, 0, old, (size_t)old_bytes, err) : 0;
+        r = vd_descriptor_to_text(link->descriptor, &text, err);
     if (r >= 0)
-        r = vd_repair_keep_text(fs, file->path, old, (size_t)old_bytes, err);
-    if (r < 0)
-        return r;
-    free(descriptor->change_track);
-    descriptor->change_track = NULL;
-    descriptor->version = 1;
-    r = vd_descriptor_to_text(descriptor, &text, err);
-    if (r >= 0)
-        r = vd_fs_replace_file(fs, file->path, vd_buf_text(&text), text.length, err);
+        r = vd_descriptor_store_check(&place, &text, err);
+    if (r >= 0 && file->repairing)
+        r = replace_text(file, &writable, &text, err);
     vd_buf_done(&text);
-    return r;
+    return r == VD_E_TOO_BIG ? 0 : r < 0 ? r : 1;
 }
 
 static int check_tracking(struct vd_check_file *file, const struct vd_link *link,
                           struct vd_error *err)
 {
-    struct vd_descriptor *descriptor = link->descriptor;
+    const char *name = link->descriptor->change_track;
     struct vd_fs_stat status;
-    if (descriptor->change_track == NULL)
+    if (name == NULL)
         return 0;
     VD_FREE char *folder = vd_path_folder(link->path);
-    VD_FREE char *path = folder != NULL ? vd_path_join(folder, descriptor->change_track) : NULL;
+    VD_FREE char *path = folder != NULL ? vd_path_join(folder, name) : NULL;
     if (path == NULL)
         return vd_error_set(err, VD_E_NO_MEMORY, "no memory to check '%s'", file->path);
     /* Where it cannot be looked, nothing is said. */
     if (vd_fs_stat(file->run->fs, path, &status, NULL) < 0 || status.kind != VD_FS_NOTHING)
         return 0;
-    vd_check_fault(file, "change-track-missing", VD_CHECK_NOWHERE, !link->embedded,
-                   "'%s': the change tracking file '%s' is not there%s", file->path,
-                   descriptor->change_track,
-                   link->embedded ? "; remove its line from the descriptor" : "");
-    return file->repairing && file->link == 0 && !link->embedded
-               ? drop_tracking(file, descriptor, err)
-               : 0;
+    int dropped = drop_tracking(file, link, err);
+    if (dropped < 0)
+        return dropped;
+    vd_check_fault(file, "change-track-missing", VD_CHECK_NOWHERE, dropped > 0,
+                   "'%s': the change tracking file '%s' is not there%s", file->path, path,
+                   dropped > 0 ? ""
+                               : "; the area of the descriptor has no room to remove its line so "
+                                 "that a crash could not tear it, convert the disk");
+    return 0;
 }
 
 /* --- embedded --- */

@@ -115,12 +115,15 @@ static int check_extent(struct vd_check_run *run, struct locks *locks, uint32_t 
     return r;
 }
 
-static int check_descriptor(struct vd_check_run *run, bool repairing, uint32_t index,
-                            const struct vd_checked_link *checked, struct vd_error *err)
+/* `repair` is that of the file the descriptor is in, where it is in one and that is repaired. */
+static int check_descriptor(struct vd_check_run *run, bool repairing, struct vd_repair *repair,
+                            uint32_t index, const struct vd_checked_link *checked,
+                            struct vd_error *err)
 {
     struct vd_check_file file;
     vd_check_file_init(&file, run, index, checked->link->path);
     file.repairing = repairing;
+    file.repair = repair;
     vd_check_tell_problems(&file, checked);
     int r = vd_check_descriptor(&file, checked->link, err);
     if (r >= 0)
@@ -148,7 +151,8 @@ static int check_link(struct vd_check_run *run, uint32_t index,
     bool repairing = run->options->repair && index == 0 && !checked->shared_files;
     int r = check_extents(run, repairing ? &locks : NULL, index, checked->link, err);
     if (r >= 0)
-        r = check_descriptor(run, repairing, index, checked, err);
+        r = check_descriptor(run, repairing, checked->link->embedded ? locks.first : NULL, index,
+                             checked, err);
     int last = close_repair(&locks.last, r < 0 ? NULL : err);
     int first = close_repair(&locks.first, r < 0 || last < 0 ? NULL : err);
     if (r >= 0)

@@ -23,6 +23,8 @@ struct area {
     uint8_t *after;
     uint64_t used_before; /* sectors of text */
     uint64_t used_after;
+    bool any_mix;  /* see vd_descriptor_store */
+    bool only_ask; /* nothing is written */
 };
 
 static uint64_t area_bytes(const struct area *area)
@@ -94,15 +96,20 @@ static int point_header(const struct area *area, uint64_t sector, uint64_t count
     return r < 0 ? r : vd_block_flush(area->block, err);
 }
 
+static int check_room(const struct area *area, struct vd_error *err)
+{
+    if (area->used_after + VD_MAX(area->used_after, area->used_before) <= area->num_sectors)
+        return 0;
+    return vd_error_set(
+        err, VD_E_TOO_BIG,
+        "the descriptor inside '%s' cannot be changed safely: its area has "
+        "%" PRIu64 " sectors, and the texts before and after need %" PRIu64 " and %" PRIu64,
+        vd_block_path(area->block), area->num_sectors, area->used_before, area->used_after);
+}
+
 static int store_by_way_of_copy(const struct area *area, struct vd_error *err)
 {
     uint64_t copy = area->num_sectors - area->used_after; /* a sector of the area */
-    if (area->used_after + VD_MAX(area->used_after, area->used_before) > area->num_sectors)
-        return vd_error_set(
-            err, VD_E_TOO_BIG,
-            "the descriptor inside '%s' cannot be changed safely: its area has "
-            "%" PRIu64 " sectors, and the texts before and after need %" PRIu64 " and %" PRIu64,
-            vd_block_path(area->block), area->num_sectors, area->used_before, area->used_after);
     int r = write_sectors(area, area->after, copy, area->used_after, err);
     if (r >= 0)
         r = point_header(area, area->start_sector + copy, area->used_after, err);
@@ -116,7 +123,7 @@ static int store_by_way_of_copy(const struct area *area, struct vd_error *err)
     return r;
 }
 
-static int store_area(const struct area *area, bool any_mix, struct vd_error *err)
+static int store_area(const struct area *area, struct vd_error *err)
 {
     uint64_t first = area->num_sectors, last = 0;
     for (uint64_t i = 0; i < area->num_sectors; i++) {
@@ -126,16 +133,17 @@ static int store_area(const struct area *area, bool any_mix, struct vd_error *er
         first = VD_MIN(first, i);
         last = i;
     }
-    if (first == area->num_sectors)
-        return 0;
-    if (first == last || any_mix)
-        return write_sectors(area, area->after + vd_sectors_to_bytes(first), first,
-                             last - first + 1, err);
-    return store_by_way_of_copy(area, err);
+    bool at_once = first >= last || area->any_mix;
+    int r = at_once ? 0 : check_room(area, err);
+    if (r < 0 || area->only_ask || first == area->num_sectors)
+        return r;
+    if (!at_once)
+        return store_by_way_of_copy(area, err);
+    return write_sectors(area, area->after + vd_sectors_to_bytes(first), first, last - first + 1,
+                         err);
 }
 
-static int store_inside(struct area *area, const struct vd_buf *text, bool any_mix,
-                        struct vd_error *err)
+static int store_inside(struct area *area, const struct vd_buf *text, struct vd_error *err)
 {
     if (text->length > area_bytes(area))
         return vd_error_set(err, VD_E_TOO_BIG,
@@ -150,11 +158,11 @@ static int store_inside(struct area *area, const struct vd_buf *text, bool any_m
     area->used_before =
         vd_bytes_to_sectors_up(strnlen((const char *)area->before, (size_t)area_bytes(area)));
     area->used_after = vd_bytes_to_sectors_up(text->length);
-    return store_area(area, any_mix, err);
+    return store_area(area, err);
 }
 
 static int store_container(struct vd_block *block, const struct vd_buf *text, bool any_mix,
-                           struct vd_error *err)
+                           bool only_ask, struct vd_error *err)
 {
     struct vd_kdmv_header header;
     int r = vd_kdmv_header_read(block, &header, err);
@@ -162,7 +170,9 @@ static int store_container(struct vd_block *block, const struct vd_buf *text, bo
         return r;
     struct area area = {.block = block,
                         .start_sector = header.descriptor_offset_sectors,
-                        .num_sectors = header.descriptor_sectors};
+                        .num_sectors = header.descriptor_sectors,
+                        .any_mix = any_mix,
+                        .only_ask = only_ask};
     uint64_t most = VD_DESCRIPTOR_MAX_BYTES / VD_SECTOR_BYTES;
     if (area.num_sectors > most)
         return vd_error_set(err, VD_E_TOO_BIG,
@@ -176,13 +186,19 @@ static int store_container(struct vd_block *block, const struct vd_buf *text, bo
                             vd_block_path(block));
     area.before = before;
     area.after = after;
-    return store_inside(&area, text, any_mix, err);
+    return store_inside(&area, text, err);
 }
 
 int vd_descriptor_store(const struct vd_descriptor_place *place, const struct vd_buf *text,
                         bool any_mix, struct vd_error *err)
 {
     if (place->container != NULL)
-        return store_container(place->container, text, any_mix, err);
+        return store_container(place->container, text, any_mix, false, err);
     return vd_fs_replace_file(place->fs, place->path, text->data, text->length, err);
+}
+
+int vd_descriptor_store_check(const struct vd_descriptor_place *place, const struct vd_buf *text,
+                              struct vd_error *err)
+{
+    return place->container != NULL ? store_container(place->container, text, false, true, err) : 0;
 }

@@ -31,5 +31,8 @@ VD_MUST_CHECK int vd_descriptor_fetch(const struct vd_descriptor_place *place, s
 VD_MUST_CHECK int vd_descriptor_store(const struct vd_descriptor_place *place,
                                       const struct vd_buf *text, bool any_mix,
                                       struct vd_error *err);
+/* Is there room for storing it so? Writes nothing. VD_E_TOO_BIG. */
+VD_MUST_CHECK int vd_descriptor_store_check(const struct vd_descriptor_place *place,
+                                            const struct vd_buf *text, struct vd_error *err);
 
 #endif

@@ -414,6 +414,8 @@ VD_TEST(files_of_a_link_are_judged)
                "info extent-remote\n");
     text_finds(HEAD "CID=1\nparentCID=ffffffff\ncreateType=\"custom\"\nRW 2 FLAT \"../extent\" 0\n",
                "fault extent-outside\n");
+    text_finds(HEAD "CID=1\nparentCID=ffffffff\ncreateType=\"custom\"\nRW 2 VMFS \"vsan://1\"\n",
+               "fault extent-unusable\n");
 }
 
 VD_TEST(lines_of_a_missing_change_tracking_file_are_dropped)
@@ -432,6 +434,68 @@ VD_TEST(lines_of_a_missing_change_tracking_file_are_dropped)
     VD_FREE uint8_t *backup = check_disk_bytes(fs, "disk.vmdk.vdisk-repair-backup", &length);
     check_u64_eq(length, strlen(text));
     check_mem_eq(backup, text, length);
+}
+
+/* A sparse disk whose descriptor, in an area of `sectors`, names a file that is not there. */
+static void tracked_inside(struct kdmv_image *image, uint64_t sectors, const char *more)
+{
+    struct vd_buf text = VD_BUF_INIT(CHECK_TEXT_BYTES);
+    kdmv_plain(image, &(struct kdmv_shape){.capacity_sectors = 100,
+                                           .grain_sectors = 8,
+                                           .descriptor_sectors = sectors});
+    check_code(vd_buf_printf(&text,
+                             "# Disk DescriptorFile\nversion=3\nCID=00000001\nparentCID=ffffffff\n"
+                             "createType=\"monolithicSparse\"\nRW 100 SPARSE \"disk.vmdk\"\n"
+                             "changeTrackPath=\"c.vmdk\"\n%s",
+                             more),
+               VD_OK);
+    check(text.length <= sectors * VD_SECTOR_BYTES);
+    memcpy(image->bytes + VD_SECTOR_BYTES, text.data, text.length);
+    vd_buf_done(&text);
+}
+
+VD_TEST(lines_inside_a_disk_are_dropped_too)
+{
+    KDMV_IMAGE image;
+    FILES files = files_new();
+    const struct vd_fs *fs = vd_fs_memory_fs(files);
+    size_t length;
+    tracked_inside(&image, 20, "ddb.comment = \"kept\"\n");
+    add(files, "disk.vmdk", image.bytes, image.length);
+    (void)check_disk_finds(fs, false, "fault change-track-missing repairable\n");
+    (void)check_disk_finds(fs, true, "fault change-track-missing repaired\n");
+    (void)check_disk_finds(fs, true, "");
+    VD_FREE uint8_t *bytes = check_disk_bytes(fs, "disk.vmdk", &length);
+    check_u64_eq(length, image.length);
+    check_str_has((char *)bytes + VD_SECTOR_BYTES, "version=1\n");
+    check_str_has((char *)bytes + VD_SECTOR_BYTES, "ddb.comment = \"kept\"\n");
+    VD_FREE uint8_t *backup = check_disk_bytes(fs, "disk.vmdk.vdisk-repair-backup", &length);
+    check_mem_eq(backup, image.bytes + VD_SECTOR_BYTES, length);
+}
+
+/* Carried as text by a program that turns LF into CR LF; there is no way back. */
+VD_TEST(a_disk_carried_as_text_is_told)
+{
+    KDMV_IMAGE image;
+    tracked_inside(&image, 20, "");
+    memcpy(image.bytes + 73, "\x0d\x0a\x20\x0d", 4);
+    stream_finds(&image, "fault text-mode\n");
+}
+
+VD_TEST(lines_inside_a_disk_stay_where_there_is_no_room)
+{
+    static const char more[] =
+        "ddb.comment = "
+        "\"0123456789012345678901234567890123456789012345678901234567890123"
+        "0123456789012345678901234567890123456789012345678901234567890123"
+        "0123456789012345678901234567890123456789012345678901234567890123"
+        "0123456789012345678901234567890123456789012345678901234567890123"
+        "0123456789012345678901234567890123456789012345678901234567890123"
+        "0123456789012345678901234567890123456789012345678901234567890123"
+        "0123456789012345678901234567890123456789012345678901234567890123\"\n";
+    KDMV_IMAGE image;
+    tracked_inside(&image, 2, more);
+    stream_finds(&image, "fault change-track-missing\n");
 }
 
 /* --- chains --- */
@@ -464,6 +528,29 @@ VD_TEST(chains_are_judged)
     chain_finds(HEAD "CID=1\nparentCID=00000002\nparentFileNameHint=\"q.vmdk\"\n" LINES, HEAD,
                 "fault parent-missing\n");
     chain_finds(CHILD, "no disk", "fault parent-unusable\n");
+}
+
+/* Each the child of the next, one more than a chain may have. */
+VD_TEST(a_chain_too_long_is_told)
+{
+    FILES files = files_new();
+    const uint8_t bytes[1024] = {0};
+    for (unsigned i = 0; i <= VD_VMDK_MAX_LINKS; i++) {
+        struct vd_buf text = VD_BUF_INIT(CHECK_TEXT_BYTES);
+        char name[32] = "disk.vmdk";
+        if (i > 0)
+            (void)snprintf(name, sizeof name, "%u.vmdk", i);
+        check_code(vd_buf_printf(&text,
+                                 HEAD "CID=%x\nparentCID=%08x\nparentFileNameHint=\"%u.vmdk\"\n"
+                                      "createType=\"monolithicFlat\"\nRW 2 FLAT \"flat%u\" 0\n",
+                                 i, i + 1, i + 1, i),
+                   VD_OK);
+        add(files, name, text.data, text.length);
+        (void)snprintf(name, sizeof name, "flat%u", i);
+        add(files, name, bytes, sizeof bytes);
+        vd_buf_done(&text);
+    }
+    (void)check_disk_finds(vd_fs_memory_fs(files), true, "fault chain-too-long\n");
 }
 
 VD_TEST(a_parent_not_asked_for_is_noted)

@@ -59,7 +59,8 @@ static void check_state(const struct vd_fs *fs, const uint8_t *before, const uin
     compare(before, after, now, sectors);
     check_code_err(check_disk_run(fs, true, &findings, &result, &err), VD_OK, &err);
     check(result.clean);
-    (void)check_disk_finds(fs, false, "");
+    check_code_err(check_disk_run(fs, false, &findings, &result, &err), VD_OK, &err);
+    check(result.faults == 0 && result.leaks == 0);
     VD_FREE uint8_t *mended = check_disk_content(fs, sectors);
     check_mem_eq(mended, after, (size_t)sectors * 513);
     vd_buf_done(&findings);
@@ -143,4 +144,23 @@ VD_TEST(a_repair_of_cowd_survives_power_cuts)
     check_code(vd_fs_memory_add(files, "extent", cowd.image.bytes, cowd.image.length, NULL), VD_OK);
     build_cowd_done(&cowd);
     cut_everywhere(files, COWD);
+}
+
+/* The text's two places and the header that points at one of them. */
+VD_TEST(a_repair_of_a_descriptor_inside_survives_power_cuts)
+{
+    static const char text[] = "# Disk DescriptorFile\nversion=3\nCID=00000001\n"
+                               "parentCID=ffffffff\ncreateType=\"monolithicSparse\"\n"
+                               "changeTrackPath=\"c.vmdk\"\nRW 100 SPARSE \"disk.vmdk\"\n"
+                               "ddb.comment = \"%0600d\"\n";
+    KDMV_IMAGE image;
+    struct vd_fs_memory *made = NULL;
+    kdmv_plain(&image, &(struct kdmv_shape){
+                           .capacity_sectors = 100, .grain_sectors = 8, .descriptor_sectors = 20});
+    (void)snprintf((char *)image.bytes + VD_SECTOR_BYTES, 20u * VD_SECTOR_BYTES, text, 1);
+    (void)kdmv_add_grain(&image, 5);
+    check_code(vd_fs_memory_new(&made, NULL), VD_OK);
+    FILES files = made;
+    check_code(vd_fs_memory_add(files, "disk.vmdk", image.bytes, image.length, NULL), VD_OK);
+    cut_everywhere(files, 100);
 }
