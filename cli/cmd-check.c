@@ -171,6 +171,7 @@ static int check(const struct cli_args *args, struct findings *findings,
     struct vd_check_options options = {
         .open = source.vmdk,
         .repair = cli_given(args, OPT_REPAIR),
+        .salvage = cli_given(args, OPT_SALVAGE),
         .finding = keep,
         .data = findings,
     };

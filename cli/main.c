@@ -39,7 +39,8 @@ const struct cli_command cli_commands[] = {
      "Exits with 0 when A and B have the same content, with 1 when they differ. What\n"
      "only the larger disk has must read as zeros.",
      cmd_compare},
-    {"check", "DISK", 1, 0, 1u << OPT_REPAIR | 1u << OPT_JSON | 1u << OPT_PROGRESS,
+    {"check", "DISK", 1, 0,
+     1u << OPT_REPAIR | 1u << OPT_SALVAGE | 1u << OPT_JSON | 1u << OPT_PROGRESS,
      "tell whether a disk is sound, and repair it",
      "Looks at everything DISK and its parents are made of but the data itself. With\n"
      "--repair mends DISK, not its parents, where it can be proved what is right. What\n"

@@ -35,6 +35,7 @@ static const struct option_row rows[NUM_OPTIONS] = {
     [OPT_OVERWRITE] = {0, "overwrite", NULL, "replace a target that exists"},
     [OPT_STRICT] = {0, "strict", NULL, "disks of different capacity differ"},
     [OPT_REPAIR] = {0, "repair", NULL, "repair what can be proved, keeping a backup"},
+    [OPT_SALVAGE] = {0, "salvage", NULL, "give up what is lost, to mend the rest"},
     [OPT_JSON] = {0, "json", NULL, "print one JSON object"},
     [OPT_FORMAT] = {'f', "format", "FORMAT",
                     "take the disk as raw or vmdk, whatever it looks like"},

@@ -34,6 +34,7 @@ enum cli_option_id {
     OPT_OVERWRITE,
     OPT_STRICT,
     OPT_REPAIR,
+    OPT_SALVAGE,
     OPT_JSON,
     OPT_FORMAT,
     OPT_SINGLE_LINK,

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A disk in memory, checked, repaired, and checked again: a repair leaves no more faults than there
- * were, what it calls clean is clean, and what could be read before can be read after.
+ * A disk in memory, checked, repaired, and checked again: a repair leaves no more faults than it
+ * told, what it calls clean is clean, and what could be read before can be read after.
  *
- * Input: one byte that picks what the extent is called, one that says how many 4 KiB of zeros
+ * Input: one byte that picks what the extent is called, and in its highest bit whether what is lost
+ * may be given up, one that says how many 4 KiB of zeros
  * follow the bytes given, two (little-endian) for the KiB of capacity in its line, the bytes of the
  * extent.
  */
@@ -20,6 +21,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define HEAD_BYTES   4u
+#define SALVAGE      0x80u
 #define LINE_BYTES   256u
 #define READS        64u
 #define READ_SECTORS 8u
@@ -55,9 +57,10 @@ static void add_files(struct vd_fs_memory *files, const uint8_t *data, size_t si
     assert(r >= 0);
 }
 
-static int check(const struct vd_fs *fs, bool repair, struct vd_check_result *ret)
+static int check(const struct vd_fs *fs, bool repair, bool salvage, struct vd_check_result *ret)
 {
-    const struct vd_check_options options = {.open = {.fs = fs}, .repair = repair, .finding = note};
+    const struct vd_check_options options = {
+        .open = {.fs = fs}, .repair = repair, .salvage = salvage, .finding = note};
     struct vd_error err = VD_ERROR_INIT;
     int r = vd_vmdk_check("d.vmdk", &options, ret, &err);
     assert(r >= 0 || err.text[0] != '\0');
@@ -93,13 +96,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     assert(r >= 0);
     add_files(files, data, size);
     const struct vd_fs *fs = vd_fs_memory_fs(files);
-    if (check(fs, false, &before) < 0)
+    bool salvage = (data[0] & SALVAGE) != 0;
+    if (check(fs, false, salvage, &before) < 0)
         return 0;
     uint64_t could = readable(fs);
-    r = check(fs, true, &repaired);
-    assert(r >= 0 && repaired.faults == before.faults);
-    r = check(fs, false, &after);
-    assert(r >= 0 && after.faults <= before.faults);
+    r = check(fs, true, salvage, &repaired);
+    /* What was not even readable shows the rest of its faults when that is mended. */
+    assert(r >= 0 &&
+           (could == 0 ? repaired.faults >= before.faults : repaired.faults == before.faults));
+    r = check(fs, false, salvage, &after);
+    assert(r >= 0 && after.faults <= repaired.faults);
     assert(after.clean == repaired.clean);
     assert((could & ~readable(fs)) == 0);
     return 0;

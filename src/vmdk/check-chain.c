@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vmdk/check-unreadable.h"
 #include "vmdk/probe.h"
 
 static int note(struct vd_checked_link *checked, enum vd_finding_grade grade, const char *id,
@@ -211,13 +212,14 @@ static bool is_damage(const char *path, const struct vd_checked_chain *chain, in
 {
     struct vd_block *block;
     enum vd_file_kind kind;
-    if (vd_check_is_fatal(code) || code == VD_E_VERSION || vd_error_is(code, VD_E_NOT_SUPPORTED) ||
-        code == VD_E_DATA_EXTENT)
+    if (vd_check_is_fatal(code) ||
+        vd_file_pool_open(chain->context.pool, path, 0, &block, NULL) < 0)
         return false;
-    if (vd_file_pool_open(chain->context.pool, path, 0, &block, NULL) < 0)
-        return false;
-    bool known = vd_probe_block(block, &kind, NULL) >= 0 &&
-                 (kind == VD_FILE_DESCRIPTOR || kind == VD_FILE_KDMV);
+    bool refused =
+        code == VD_E_VERSION || vd_error_is(code, VD_E_NOT_SUPPORTED) || code == VD_E_DATA_EXTENT;
+    bool known = (!refused && vd_probe_block(block, &kind, NULL) >= 0 &&
+                  (kind == VD_FILE_DESCRIPTOR || kind == VD_FILE_KDMV)) ||
+                 vd_check_is_headless_stream(block);
     vd_block_free(block);
     return known;
 }

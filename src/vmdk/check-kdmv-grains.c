@@ -9,6 +9,9 @@
  * would lose data that was flushed. Where only the primary table has it (qemu writes that one
  * first, or a grain was being given back), what is readable now stays so. Two different grains are
  * never chosen between, unless they hold the same.
+ *
+ * An entry that leads nowhere in every copy has lost its data whatever is done. Where the caller
+ * accepts that (salvage), it becomes absent, so that the sectors can be read and written again.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -200,19 +203,38 @@ static int same_content(const struct vd_kdmv_check *k, const struct pair *pair,
     return 1;
 }
 
+/* Gives the grain up in both copies. 1, or 0 where that may not be. */
+static int give_up(struct vd_kdmv_check *k, const struct pair *pair, struct vd_error *err)
+{
+    int r = 0;
+    if (!k->file->run->options->salvage || k->compressed)
+        return 0;
+    for (int i = 0; r >= 0 && i < VD_KDMV_COPIES; i++) {
+        if (pair->known[i] && pair->entries[i] != 0)
+            r = put(k, pair, (enum vd_kdmv_which)i, 0, err);
+    }
+    k->gave_up = true;
+    return r < 0 ? r : 1;
+}
+
 /* --- findings --- */
 
+enum remedy { REMEDY_NONE, REMEDY_COPY, REMEDY_ABSENT };
+
 static void tell_gte_invalid(const struct vd_kdmv_check *k, const struct pair *pair,
-                             enum vd_kdmv_which which, bool repairable)
+                             enum vd_kdmv_which which, enum remedy remedy)
 {
-    vd_check_fault(k->file, "gte-invalid", pair->offsets[which], repairable,
+    static const char *const advice[] = {
+        [REMEDY_NONE] = "; what it held cannot be known here, restore it from a backup",
+        [REMEDY_COPY] = ", as its redundant copy has it",
+        [REMEDY_ABSENT] = "; what it held is lost",
+    };
+    vd_check_fault(k->file, "gte-invalid", pair->offsets[which], remedy != REMEDY_NONE,
                    "'%s': entry %" PRIu64 " of grain table %" PRIu64 " is sector %" PRIu32
                    ", expected a grain between sector %" PRIu64
                    " and the end of the file at %" PRIu64 "%s",
                    k->file->path, pair->grain % k->header.table_entries, pair->table,
-                   pair->entries[which], k->first_grain_sectors, k->file_sectors,
-                   repairable ? ", as its redundant copy has it"
-                              : "; what it held cannot be known here, restore it from a backup");
+                   pair->entries[which], k->first_grain_sectors, k->file_sectors, advice[remedy]);
 }
 
 static void tell_rgte(const struct vd_kdmv_check *k, const struct pair *pair, bool repairable)
@@ -248,15 +270,26 @@ static void tell_differs(const struct vd_kdmv_check *k, const struct pair *pair)
                    pair->grain * k->header.grain_sectors);
 }
 
+/* No copy leads anywhere. */
+static int judge_lost(struct vd_kdmv_check *k, const struct pair *pair, enum vd_kdmv_which which,
+                      struct vd_error *err)
+{
+    int mended = give_up(k, pair, err);
+    if (mended < 0)
+        return mended;
+    tell_gte_invalid(k, pair, which, mended > 0 ? REMEDY_ABSENT : REMEDY_NONE);
+    return 0;
+}
+
 /* The primary entry points outside: the other copy may know better. */
 static int judge_bad_primary(struct vd_kdmv_check *k, const struct pair *pair, struct vd_error *err)
 {
     enum vd_kdmv_entry other = pair->kinds[VD_KDMV_SECONDARY];
-    int mended = 0;
-    if (other == VD_ENTRY_GOOD || other == VD_ENTRY_ZERO)
-        mended = claim(k, pair, err);
+    if (other != VD_ENTRY_GOOD && other != VD_ENTRY_ZERO)
+        return judge_lost(k, pair, VD_KDMV_PRIMARY, err);
+    int mended = claim(k, pair, err);
     if (mended >= 0)
-        tell_gte_invalid(k, pair, VD_KDMV_PRIMARY, mended > 0);
+        tell_gte_invalid(k, pair, VD_KDMV_PRIMARY, mended > 0 ? REMEDY_COPY : REMEDY_NONE);
     return mended < 0 ? mended : 0;
 }
 
@@ -369,9 +402,7 @@ static int judge_pair(struct vd_kdmv_check *k, struct pair *pair, struct vd_erro
     if (pair->known[VD_KDMV_PRIMARY] && pair->known[VD_KDMV_SECONDARY] &&
         pair->entries[VD_KDMV_PRIMARY] != pair->entries[VD_KDMV_SECONDARY])
         return judge_difference(k, pair, err);
-    if (pair->kinds[which] == VD_ENTRY_BAD)
-        tell_gte_invalid(k, pair, which, false);
-    return 0;
+    return pair->kinds[which] == VD_ENTRY_BAD ? judge_lost(k, pair, which, err) : 0;
 }
 
 /* Past the capacity there is nothing to point at. */
@@ -457,7 +488,7 @@ void vd_kdmv_tell_leaks(struct vd_kdmv_check *k)
                       k->file->path, grains, k->header.grain_sectors);
     if (tail > 0)
         vd_check_leak(k->file, "leaked-tail", vd_sectors_to_bytes(end),
-                      k->file->lasting_faults == 0,
+                      k->file->lasting_faults == 0 && !k->gave_up,
                       "'%s': the last %" PRIu64 " sectors of the file, from sector %" PRIu64
                       " on, belong to nothing",
                       k->file->path, tail, end);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Checking a hosted sparse extent: where its directories and tables lie (check-kdmv-tables.c), what
- * their entries point at (check-kdmv-grains.c), compressed grains (check-stream.c), and the whole
- * (check-kdmv.c).
+ * their entries point at (check-kdmv-grains.c), compressed grains (check-stream.c), the ends of
+ * streams put right (check-stream-mend.c), and the whole (check-kdmv.c).
  */
 #ifndef VD_VMDK_CHECK_KDMV_INT_H
 #define VD_VMDK_CHECK_KDMV_INT_H
@@ -31,6 +31,7 @@ struct vd_kdmv_copy {
 struct vd_kdmv_check {
     struct vd_check_file *file;
     struct vd_block *block;
+    const struct vd_extent_line *line;
     struct vd_kdmv_header header; /* the footer where there is one */
     bool compressed;
     uint64_t file_bytes;
@@ -49,10 +50,16 @@ struct vd_kdmv_check {
     struct vd_check_bitmap *twice;
     struct vd_check_bitmap *claimed;
     uint64_t end_sectors; /* behind all that any table refers to */
+    bool gave_up;         /* an entry: what nothing refers to now may be what is missed */
 };
 
 /* What a table entry is. */
 enum vd_kdmv_entry { VD_ENTRY_ABSENT, VD_ENTRY_ZERO, VD_ENTRY_GOOD, VD_ENTRY_BAD };
+
+/* --- check-kdmv.c --- */
+
+/* All but how the header was come by: that is k->header, and file_bytes is known. */
+VD_MUST_CHECK int vd_kdmv_check_body(struct vd_kdmv_check *k, struct vd_error *err);
 
 /* --- check-kdmv-tables.c --- */
 
@@ -86,5 +93,19 @@ void vd_kdmv_tell_leaks(struct vd_kdmv_check *k);
 VD_MUST_CHECK int vd_stream_check_ends(struct vd_kdmv_check *k, struct vd_error *err);
 /* Every record: place, size, content. */
 VD_MUST_CHECK int vd_stream_check_records(struct vd_kdmv_check *k, struct vd_error *err);
+
+/* --- check-stream-mend.c --- */
+
+/* The footer was not found, or is not the header's, as `why` says. Tells that, and repairs it. 1
+ * when k->header is one to go on with, else 0. */
+VD_MUST_CHECK int vd_stream_mend_footer(struct vd_kdmv_check *k, const struct vd_error *why,
+                                        struct vd_error *err);
+/* 1 and the header, with the directory's place, that the footer at the end of the file proves;
+ * else 0. k->line may be NULL: the descriptor that the header names has it then. */
+VD_MUST_CHECK int vd_stream_propose_header(const struct vd_kdmv_check *k,
+                                           struct vd_kdmv_header *ret, struct vd_error *err);
+/* Makes it the file's, durably. */
+VD_MUST_CHECK int vd_stream_put_header(struct vd_repair *repair,
+                                       const struct vd_kdmv_header *footer, struct vd_error *err);
 
 #endif

@@ -10,8 +10,9 @@
 /* What a 32-bit sector number reaches, and a grain more. */
 #define MAX_FILE_SECTORS ((UINT64_C(1) << 32) + VD_KDMV_MAX_GRAIN_SECTORS)
 
-static void tell_capacity(struct vd_kdmv_check *k, const struct vd_extent_line *line)
+static void tell_capacity(struct vd_kdmv_check *k)
 {
+    const struct vd_extent_line *line = k->line;
     uint64_t capacity = k->header.capacity_sectors;
     if (line->sectors > vd_kdmv_mapped_sectors(&k->header))
         vd_check_fault(k->file, "extent-size", 12, false,
@@ -108,7 +109,8 @@ static int finish_repair(struct vd_kdmv_check *k, struct vd_error *err)
     int r = vd_repair_commit(repair, err);
     if (r < 0 || k->file->lasting_faults > 0)
         return r;
-    if (k->used != NULL && end < k->file_sectors && k->header.overhead_sectors <= k->file_sectors)
+    if (k->used != NULL && !k->gave_up && end < k->file_sectors &&
+        k->header.overhead_sectors <= k->file_sectors)
         r = vd_repair_truncate(repair, vd_sectors_to_bytes(end), err);
     if (r >= 0 && k->header.unclean_shutdown)
         r = vd_repair_put(repair, VD_REPAIR_SECOND, UNCLEAN_AT, &clean, 1, err);
@@ -148,28 +150,30 @@ static int check_header(struct vd_kdmv_check *k, struct vd_error *err)
     return 0;
 }
 
+int vd_kdmv_check_body(struct vd_kdmv_check *k, struct vd_error *err)
+{
+    k->compressed = (k->header.flags & VD_KDMV_COMPRESSED) != 0;
+    measure(k);
+    tell_capacity(k);
+    tell_header(k);
+    int r = open_parts(k, err);
+    if (r >= 0)
+        r = k->compressed ? check_stream(k, err) : check_plain(k, err);
+    close_parts(k);
+    return r;
+}
+
 int vd_check_kdmv(struct vd_check_file *file, struct vd_block *block,
                   const struct vd_extent_line *line, struct vd_error *err)
 {
-    struct vd_kdmv_check k = {.file = file, .block = block};
+    struct vd_kdmv_check k = {.file = file, .block = block, .line = line};
     int r = vd_block_size(block, &k.file_bytes, err);
     if (r >= 0)
         r = check_header(&k, err);
-    if (r <= 0)
-        return r;
-    k.compressed = (k.header.flags & VD_KDMV_COMPRESSED) != 0;
-    file->never_repairable = k.compressed;
-    if (k.compressed) {
+    if (r > 0 && (k.header.flags & VD_KDMV_COMPRESSED) != 0) {
         r = vd_stream_check_ends(&k, err);
-        if (r <= 0)
-            return r;
+        file->never_repairable = true; /* from here on: tables and records stay as they are */
+        file->repair = NULL;
     }
-    measure(&k);
-    tell_capacity(&k, line);
-    tell_header(&k);
-    r = open_parts(&k, err);
-    if (r >= 0)
-        r = k.compressed ? check_stream(&k, err) : check_plain(&k, err);
-    close_parts(&k);
-    return r;
+    return r <= 0 ? r : vd_kdmv_check_body(&k, err);
 }

@@ -34,6 +34,20 @@ static struct vd_stream_marker marker_before(struct vd_kdmv_check *k, uint64_t s
     return vd_stream_marker_decode(bytes);
 }
 
+/* Behind the footer nothing else can be meant. */
+static int mend_end(struct vd_kdmv_check *k, uint64_t sector, struct vd_error *err)
+{
+    static const uint8_t zeros[VD_SECTOR_BYTES];
+    struct vd_repair *repair = k->file->repair;
+    vd_check_fault(k->file, "eos-missing", vd_sectors_to_bytes(sector), true,
+                   "'%s': the last sector is no end mark, expected zeros", k->file->path);
+    if (repair == NULL)
+        return 0;
+    int r = vd_repair_put(repair, VD_REPAIR_SECOND, vd_sectors_to_bytes(sector), zeros,
+                          sizeof zeros, err);
+    return r < 0 ? r : vd_repair_commit(repair, err);
+}
+
 /* The footer is where it belongs, between its marker and the end mark? */
 static int check_end(struct vd_kdmv_check *k, struct vd_error *err)
 {
@@ -56,12 +70,7 @@ static int check_end(struct vd_kdmv_check *k, struct vd_error *err)
         vd_check_info(k->file, "marker-missing", vd_sectors_to_bytes(sectors - 3), false,
                       "'%s': no footer marker stands before the footer", k->file->path);
     r = read_sector(k, sectors - 1, bytes, err);
-    if (r >= 0 && !vd_bytes_all_zero(bytes, sizeof bytes))
-        vd_check_fault(k->file, "eos-missing", vd_sectors_to_bytes(sectors - 1), false,
-                       "'%s': the last sector is no end mark, expected zeros; convert the disk to "
-                       "write a whole stream",
-                       k->file->path);
-    return r;
+    return r < 0 || vd_bytes_all_zero(bytes, sizeof bytes) ? r : mend_end(k, sectors - 1, err);
 }
 
 int vd_stream_check_ends(struct vd_kdmv_check *k, struct vd_error *err)
@@ -73,12 +82,8 @@ int vd_stream_check_ends(struct vd_kdmv_check *k, struct vd_error *err)
     int r = vd_stream_footer_find(k->block, &k->header, &footer, &failure);
     if (r < 0 && vd_check_is_fatal(r))
         return vd_error_set(err, r, "%s", failure.text);
-    if (r < 0) {
-        vd_check_fault(k->file, "footer-invalid", VD_CHECK_NOWHERE, false,
-                       "%s; reading the stream from its beginning gives what it still holds",
-                       failure.text);
-        return 0;
-    }
+    if (r < 0)
+        return vd_stream_mend_footer(k, &failure, err);
     r = check_end(k, err);
     if (r < 0)
         return r;

@@ -13,7 +13,11 @@
 #include "vmdk/chain-int.h"
 #include "vmdk/check-chain.h"
 #include "vmdk/check-int.h"
+#include "vmdk/check-unreadable.h"
 #include "vmdk/probe.h"
+
+/* Once for a header that was put right, once for a descriptor, and then the rest. */
+#define MAX_TIMES 3
 
 typedef int format_check(struct vd_check_file *file, struct vd_block *block,
                          const struct vd_extent_line *line, struct vd_error *err);
@@ -183,17 +187,19 @@ static int check_links(struct vd_check_run *run, const struct vd_checked_chain *
     return r;
 }
 
-/* What is a disk, but so damaged that not even its descriptor can be read. */
-static int tell_unreadable(struct vd_check_run *run, const char *path, const struct vd_error *why,
-                           struct vd_error *err)
+/* 1 when the disk was unreadable and is no more. */
+static int check_once(struct vd_check_run *run, const char *path, struct vd_error *err)
 {
-    struct vd_check_file file;
-    vd_check_file_init(&file, run, 0, path);
-    vd_check_fault(&file, why->code == VD_E_TEXT_MODE ? "text-mode" : "disk-unreadable", 0, false,
-                   "%s; restore it from a backup", why->text);
-    int r = vd_check_file_finish(&file, err);
-    vd_check_file_done(&file);
-    return r;
+    struct vd_checked_chain chain = {0};
+    struct vd_error damage = VD_ERROR_INIT;
+    bool mended = false;
+    int r = vd_checked_chain_load(path, &run->options->open, &chain, &damage, err);
+    if (r >= 0 && damage.code >= 0)
+        r = check_links(run, &chain, err);
+    vd_checked_chain_done(&chain);
+    if (r >= 0 && damage.code < 0)
+        r = vd_check_unreadable(run, path, &damage, &mended, err);
+    return r < 0 ? r : mended;
 }
 
 int vd_vmdk_check(const char *path, const struct vd_check_options *options,
@@ -204,14 +210,11 @@ int vd_vmdk_check(const char *path, const struct vd_check_options *options,
         .fs = options->open.fs != NULL ? options->open.fs : vd_fs_host(),
         .result = {.clean = true},
     };
-    struct vd_checked_chain chain = {0};
-    struct vd_error damage = VD_ERROR_INIT;
-    int r = vd_checked_chain_load(path, &options->open, &chain, &damage, err);
-    if (r >= 0)
-        r = damage.code < 0 ? tell_unreadable(&run, path, &damage, err)
-                            : check_links(&run, &chain, err);
-    vd_checked_chain_done(&chain);
-    if (r >= 0)
-        *ret = run.result;
-    return r < 0 ? r : 0;
+    int r = 1;
+    for (int times = 0; r > 0 && times < MAX_TIMES; times++)
+        r = check_once(&run, path, err);
+    if (r < 0)
+        return r;
+    *ret = run.result;
+    return 0;
 }

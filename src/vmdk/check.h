@@ -40,6 +40,10 @@ struct vd_check_result {
 struct vd_check_options {
     struct vd_vmdk_options open; /* SINGLE_LINK checks the leaf alone */
     bool repair;                 /* the leaf; parents are only read */
+    /* Repairs count as provable, too, that give up what is lost anyhow so that the rest is of use
+     * again: entries of tables that lead nowhere in every copy become absent, and a stream that was
+     * cut off gets tables for the grains it has. */
+    bool salvage;
     /* Each finding, in order, on the calling thread; the strings live during the call. NULL
      * allowed. */
     void (*finding)(void *data, const struct vd_finding *finding);

@@ -105,11 +105,16 @@ int vd_repair_put_u32(struct vd_repair *repair, enum vd_repair_rank rank, uint64
     return vd_repair_put(repair, rank, offset_bytes, bytes, sizeof bytes, err);
 }
 
+static int begin_backup(struct vd_repair *repair, struct vd_error *err)
+{
+    if (repair->backup.block != NULL)
+        return 0;
+    return vd_repair_backup_begin(repair->fs, repair->block, &repair->backup, err);
+}
+
 static int keep_old(struct vd_repair *repair, struct vd_error *err)
 {
-    int r = 0;
-    if (repair->backup.block == NULL)
-        r = vd_repair_backup_begin(repair->fs, repair->block, &repair->backup, err);
+    int r = begin_backup(repair, err);
     for (size_t i = 0; r >= 0 && i < repair->count; i++)
         r = vd_repair_backup_add(&repair->backup, repair->changes[i].sector,
                                  repair->changes[i].old_bytes, err);
@@ -157,6 +162,32 @@ int vd_repair_truncate(struct vd_repair *repair, uint64_t size_bytes, struct vd_
     if (r >= 0)
         r = vd_block_resize(repair->block, size_bytes, err);
     return r < 0 ? r : vd_block_flush(repair->block, err);
+}
+
+static int keep_from(struct vd_repair *repair, uint64_t size_bytes, struct vd_error *err)
+{
+    uint64_t file_bytes;
+    int r = vd_block_size(repair->block, &file_bytes, err);
+    if (r < 0 || file_bytes <= size_bytes)
+        return r;
+    r = begin_backup(repair, err);
+    for (uint64_t at = size_bytes; r >= 0 && at < file_bytes; at += VD_SECTOR_BYTES) {
+        uint8_t bytes[VD_SECTOR_BYTES] = {0};
+        size_t length;
+        r = vd_block_read_some(repair->block, at, bytes, sizeof bytes, &length, err);
+        if (r >= 0)
+            r = vd_repair_backup_add(&repair->backup, at / VD_SECTOR_BYTES, bytes, err);
+    }
+    return r < 0 ? r : vd_block_flush(repair->backup.block, err);
+}
+
+int vd_repair_cut(struct vd_repair *repair, uint64_t size_bytes, struct vd_error *err)
+{
+    assert(size_bytes % VD_SECTOR_BYTES == 0);
+    int r = vd_repair_commit(repair, err);
+    if (r >= 0)
+        r = keep_from(repair, size_bytes, err);
+    return r < 0 ? r : vd_repair_truncate(repair, size_bytes, err);
 }
 
 int vd_repair_keep_text(const struct vd_fs *fs, const char *path, const void *bytes, size_t length,

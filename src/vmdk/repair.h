@@ -44,6 +44,10 @@ VD_MUST_CHECK int vd_repair_commit(struct vd_repair *repair, struct vd_error *er
 /* Commits, then cuts the file off, durably. What is cut off is not in the backup. */
 VD_MUST_CHECK int vd_repair_truncate(struct vd_repair *repair, uint64_t size_bytes,
                                      struct vd_error *err);
+/* Commits, keeps in the backup what the file has from `size_bytes` (whole sectors) on, and cuts it
+ * off there, durably. What is written behind then replaces nothing. */
+VD_MUST_CHECK int vd_repair_cut(struct vd_repair *repair, uint64_t size_bytes,
+                                struct vd_error *err);
 /* Keeps the whole text of a small file beside it, as NAME.vdisk-repair-backup, before it is
  * replaced. */
 VD_MUST_CHECK int vd_repair_keep_text(const struct vd_fs *fs, const char *path, const void *bytes,

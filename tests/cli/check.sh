@@ -133,6 +133,38 @@ test_what_cannot_be_proved_is_left() {
     cmp disk.vmdk copy.vmdk
 }
 
+test_what_is_lost_is_given_up_with_consent() {
+    small_disk
+    poke disk.vmdk "$gt" '\xff\xff\xff\xff'
+    poke disk.vmdk "$rgt" '\xff\xff\xff\xff'
+    shows salvaged check --repair --salvage disk.vmdk
+    qemu-img check -q disk.vmdk
+    vdisk check disk.vmdk >/dev/null
+}
+
+# A stream whose upload broke off, and one that lost only its end.
+test_a_stream_that_was_cut_off() {
+    noise 500000 >guest.raw
+    truncate -s 1M guest.raw
+    vdisk convert -O streamOptimized guest.raw whole.vmdk
+    head -c -1536 whole.vmdk >disk.vmdk
+    fails_with 'footer' map disk.vmdk
+    shows footer check --repair disk.vmdk
+    cmp disk.vmdk whole.vmdk
+    head -c 300000 whole.vmdk >disk.vmdk
+    status=0
+    vdisk check --repair disk.vmdk >out || status=$?
+    same "$status" 1
+    same "$(stat -c %s disk.vmdk)" 300000
+    vdisk check --repair --salvage disk.vmdk >/dev/null
+    vdisk check disk.vmdk >/dev/null
+    need qemu-img
+    qemu-img check -q disk.vmdk
+    qemu-img convert -f vmdk -O raw disk.vmdk got.raw
+    cmp -n 196608 got.raw guest.raw # three grains
+    vdisk compare disk.vmdk got.raw
+}
+
 test_a_leaked_tail_is_cut_off() {
     small_disk
     size=$(stat -c %s disk.vmdk)

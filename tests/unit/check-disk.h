@@ -42,13 +42,18 @@ static inline void check_disk_note(void *data, const struct vd_finding *finding)
                VD_OK);
 }
 
+/* What a check may do; repair is also true, and a check alone false. */
+enum check_mode { CHECK_ALONE, CHECK_REPAIR, CHECK_SALVAGE };
+
 /* Checks "disk.vmdk"; the findings are left in `findings`. */
-static inline int check_disk_run(const struct vd_fs *fs, bool repair, struct vd_buf *findings,
-                                 struct vd_check_result *ret, struct vd_error *err)
+static inline int check_disk_run(const struct vd_fs *fs, enum check_mode mode,
+                                 struct vd_buf *findings, struct vd_check_result *ret,
+                                 struct vd_error *err)
 {
     const struct vd_check_options options = {
         .open = {.fs = fs},
-        .repair = repair,
+        .repair = mode != CHECK_ALONE,
+        .salvage = mode == CHECK_SALVAGE,
         .finding = check_disk_note,
         .data = findings,
     };
@@ -56,13 +61,13 @@ static inline int check_disk_run(const struct vd_fs *fs, bool repair, struct vd_
 }
 
 /* Checks, and the findings are these. */
-static inline struct vd_check_result check_disk_finds(const struct vd_fs *fs, bool repair,
+static inline struct vd_check_result check_disk_finds(const struct vd_fs *fs, enum check_mode mode,
                                                       const char *expected)
 {
     struct vd_buf findings = VD_BUF_INIT(CHECK_TEXT_BYTES);
     struct vd_check_result result = {0};
     struct vd_error err = VD_ERROR_INIT;
-    check_code_err(check_disk_run(fs, repair, &findings, &result, &err), VD_OK, &err);
+    check_code_err(check_disk_run(fs, mode, &findings, &result, &err), VD_OK, &err);
     check_str_eq(vd_buf_text(&findings), expected);
     vd_buf_done(&findings);
     return result;
@@ -85,9 +90,8 @@ static inline uint8_t *check_disk_bytes(const struct vd_fs *fs, const char *name
     return bytes;
 }
 
-/* What a guest reads, sector by sector: a byte 0 for one that cannot be read, else 1 and the
- * sector.
- */
+/* What a guest reads, sector by sector: a byte 0 for one that cannot be read, as all of a disk that
+ * does not open, else 1 and the sector. */
 static inline uint8_t *check_disk_content(const struct vd_fs *fs, uint64_t sectors)
 {
     const struct vd_vmdk_options options = {.fs = fs, .flags = VD_VMDK_READ_ONLY};
@@ -95,7 +99,8 @@ static inline uint8_t *check_disk_content(const struct vd_fs *fs, uint64_t secto
     struct vd_error err = VD_ERROR_INIT;
     uint8_t *bytes = calloc((size_t)sectors, 513);
     check(bytes != NULL);
-    check_code_err(vd_vmdk_open("disk.vmdk", &options, &disk, &err), VD_OK, &err);
+    if (vd_vmdk_open("disk.vmdk", &options, &disk, &err) < 0)
+        return bytes;
     for (uint64_t i = 0; i < sectors; i++)
         bytes[i * 513] = vd_disk_read(disk, i, 1, bytes + i * 513 + 1, NULL) >= 0;
     vd_disk_free(disk);
