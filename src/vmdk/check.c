@@ -22,18 +22,6 @@
 typedef int format_check(struct vd_check_file *file, struct vd_block *block,
                          const struct vd_extent_line *line, struct vd_error *err);
 
-static enum vd_file_kind expected_kind(enum vd_extent_type type)
-{
-    switch (type) {
-    case VD_EXTENT_VMFSSPARSE:
-        return VD_FILE_COWD;
-    case VD_EXTENT_SESPARSE:
-        return VD_FILE_SESPARSE;
-    default:
-        return VD_FILE_KDMV;
-    }
-}
-
 static format_check *check_of(enum vd_file_kind kind)
 {
     switch (kind) {
@@ -52,7 +40,7 @@ static format_check *check_of(enum vd_file_kind kind)
 static int check_by_kind(struct vd_check_file *file, struct vd_block *block,
                          const struct vd_extent_line *line, bool embedded, struct vd_error *err)
 {
-    enum vd_file_kind expected = embedded ? VD_FILE_KDMV : expected_kind(line->type);
+    enum vd_file_kind expected = embedded ? VD_FILE_KDMV : vd_file_kind_expected(line->type);
     enum vd_file_kind kind;
     if (!embedded && vd_extent_type_is_raw(line->type))
         return vd_check_flat(file, block, line, err);

@@ -51,18 +51,6 @@ static int refuse_remote(const struct vd_link *link, const struct vd_extent_line
                         line->file, link->path, what, vd_extent_type_text(line->type));
 }
 
-static enum vd_file_kind expected_kind(enum vd_extent_type type)
-{
-    switch (type) {
-    case VD_EXTENT_VMFSSPARSE:
-        return VD_FILE_COWD;
-    case VD_EXTENT_SESPARSE:
-        return VD_FILE_SESPARSE;
-    default:
-        return VD_FILE_KDMV;
-    }
-}
-
 static extent_opener *sparse_opener(enum vd_file_kind kind)
 {
     switch (kind) {
@@ -81,7 +69,7 @@ static int open_sparse(const struct vd_extent_params *params, struct vd_extent *
                        struct vd_error *err)
 {
     const char *path = vd_block_path(params->block);
-    enum vd_file_kind expected = expected_kind(params->line->type);
+    enum vd_file_kind expected = vd_file_kind_expected(params->line->type);
     enum vd_file_kind kind;
     int r = vd_probe_block(params->block, &kind, err);
     if (r < 0)

@@ -182,6 +182,18 @@ int vd_probe_block(struct vd_block *block, enum vd_file_kind *ret, struct vd_err
     return 0;
 }
 
+enum vd_file_kind vd_file_kind_expected(enum vd_extent_type type)
+{
+    switch (type) {
+    case VD_EXTENT_VMFSSPARSE:
+        return VD_FILE_COWD;
+    case VD_EXTENT_SESPARSE:
+        return VD_FILE_SESPARSE;
+    default:
+        return VD_FILE_KDMV;
+    }
+}
+
 const char *vd_file_kind_text(enum vd_file_kind kind)
 {
     switch (kind) {

@@ -4,6 +4,7 @@
 #define VD_VMDK_PROBE_H
 
 #include "block/block.h"
+#include "vmdk/descriptor.h"
 
 enum vd_file_kind {
     VD_FILE_DESCRIPTOR,
@@ -23,6 +24,8 @@ enum vd_file_kind vd_probe_bytes(const uint8_t *bytes, size_t length);
 VD_MUST_CHECK int vd_probe_block(struct vd_block *block, enum vd_file_kind *ret,
                                  struct vd_error *err);
 /* "a text descriptor", "a hosted sparse extent (KDMV)", ... for messages. */
+/* What the file of such an extent has to be, where that is none of raw bytes. */
+enum vd_file_kind vd_file_kind_expected(enum vd_extent_type type);
 const char *vd_file_kind_text(enum vd_file_kind kind);
 
 #endif

@@ -333,36 +333,43 @@ void vd_table_cache_put(struct vd_table_cache *cache, struct vd_table_page *page
     pthread_mutex_unlock(&cache->lock);
 }
 
-int vd_table_cache_u32(struct vd_table_cache *cache, struct vd_block *block, uint64_t offset_bytes,
-                       uint32_t *ret, struct vd_error *err)
+/* An entry of `length` bytes. */
+static int entry_read(struct vd_table_cache *cache, struct vd_block *block, uint64_t offset_bytes,
+                      uint8_t *entry, size_t length, struct vd_error *err)
 {
     struct vd_table_page *page;
     const uint8_t *bytes;
     size_t available;
     int r;
 
-    assert(offset_bytes % sizeof *ret == 0);
+    assert(offset_bytes % length == 0);
     if ((r = vd_table_cache_get(cache, block, offset_bytes, &page, &bytes, &available, err)) < 0)
         return r;
-    *ret = vd_le32_decode(bytes);
+    memcpy(entry, bytes, length);
     vd_table_cache_put(cache, page);
     return 0;
+}
+
+int vd_table_cache_u32(struct vd_table_cache *cache, struct vd_block *block, uint64_t offset_bytes,
+                       uint32_t *ret, struct vd_error *err)
+{
+    uint8_t entry[sizeof *ret];
+    int r = entry_read(cache, block, offset_bytes, entry, sizeof entry, err);
+
+    if (r >= 0)
+        *ret = vd_le32_decode(entry);
+    return r;
 }
 
 int vd_table_cache_u64(struct vd_table_cache *cache, struct vd_block *block, uint64_t offset_bytes,
                        uint64_t *ret, struct vd_error *err)
 {
-    struct vd_table_page *page;
-    const uint8_t *bytes;
-    size_t available;
-    int r;
+    uint8_t entry[sizeof *ret];
+    int r = entry_read(cache, block, offset_bytes, entry, sizeof entry, err);
 
-    assert(offset_bytes % sizeof *ret == 0);
-    if ((r = vd_table_cache_get(cache, block, offset_bytes, &page, &bytes, &available, err)) < 0)
-        return r;
-    *ret = vd_le64_decode(bytes);
-    vd_table_cache_put(cache, page);
-    return 0;
+    if (r >= 0)
+        *ret = vd_le64_decode(entry);
+    return r;
 }
 
 size_t vd_table_cache_bytes(struct vd_table_cache *cache)
