@@ -72,7 +72,7 @@ static bool run_continues(const struct vd_run *a, const struct vd_run *b)
     if (a->kind != b->kind)
         return false;
     if (a->kind == VD_RUN_ABSENT)
-        return true;
+        return a->unknown == b->unknown;
     if (a->link != b->link || a->extent != b->extent)
         return false;
     return a->kind == VD_RUN_ZERO || data_continues(a, b);
@@ -126,6 +126,54 @@ int vd_disk_map(struct vd_disk *disk, uint64_t start_sectors, uint64_t count_sec
     }
     *ret_runs = have;
     return VD_OK;
+}
+
+/* Pieces that end at a multiple of this, so that as few grains as can be are written in parts. */
+#define ZERO_PIECE_SECTORS (VD_MIB / VD_SECTOR_BYTES)
+
+static int write_zeros(struct vd_disk *disk, uint64_t start, uint64_t count, struct vd_error *err)
+{
+    VD_FREE uint8_t *zeros = calloc(1, (size_t)vd_sectors_to_bytes(ZERO_PIECE_SECTORS));
+    int ret = VD_OK;
+    if (!zeros)
+        return vd_error_set(err, VD_E_NO_MEMORY, "no memory to write zeros to '%s'", disk->path);
+    while (ret >= 0 && count > 0) {
+        uint64_t piece = VD_MIN(count, ZERO_PIECE_SECTORS - start % ZERO_PIECE_SECTORS);
+        ret = disk->ops->write(disk, start, piece, zeros, err);
+        start += piece;
+        count -= piece;
+    }
+    return ret;
+}
+
+static int zero_run(struct vd_disk *disk, const struct vd_run *run, struct vd_error *err)
+{
+    bool stored = run->kind == VD_RUN_DATA;
+    if (!stored && !run->unknown)
+        return VD_OK;
+    if (stored && run->link == 0 && !run->compressed && disk->ops->punch)
+        return disk->ops->punch(disk, run->start_sectors, run->length_sectors, err);
+    return write_zeros(disk, run->start_sectors, run->length_sectors, err);
+}
+
+int vd_disk_zero(struct vd_disk *disk, uint64_t start_sectors, uint64_t count_sectors,
+                 struct vd_error *err)
+{
+    struct vd_run runs[16];
+    if (disk->read_only)
+        return refuse_read_only(disk, "write zeros to", err);
+    int ret = check_range(disk, "write zeros to", start_sectors, count_sectors, err);
+    uint64_t at = start_sectors;
+    uint64_t end = start_sectors + count_sectors;
+    while (ret >= 0 && at < end) {
+        size_t told = 0;
+        ret = vd_disk_map(disk, at, end - at, runs, VD_ARRAY_SIZE(runs), &told, err);
+        for (size_t i = 0; ret >= 0 && i < told; i++) {
+            ret = zero_run(disk, &runs[i], err);
+            at = runs[i].start_sectors + runs[i].length_sectors;
+        }
+    }
+    return ret;
 }
 
 void vd_disk_info(struct vd_disk *disk, struct vd_disk_info *ret)

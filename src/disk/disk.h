@@ -78,6 +78,7 @@ struct vd_run {
     uint32_t link;         /* 0 = leaf, 1 = its parent, ...; meaningless for ABSENT */
     uint32_t extent;       /* index in that link */
     bool compressed;       /* offset_bytes is where the compressed grain's record starts */
+    bool unknown;          /* ABSENT, but a parent that is not open may hold it */
     uint64_t offset_bytes; /* in the file, DATA only */
     const char *file;      /* path of that file; the disk's own, NULL unless DATA */
 };
@@ -91,6 +92,10 @@ struct vd_disk_ops {
     /* NULL where the disk cannot be written. */
     int (*write)(struct vd_disk *self, uint64_t start_sectors, uint64_t count_sectors,
                  const void *buffer, struct vd_error *err);
+    /* May be NULL. Sectors that the map calls DATA of link 0, not compressed, read as zeros from
+     * now on, and their storage is given back where the host can; they keep their place. */
+    int (*punch)(struct vd_disk *self, uint64_t start_sectors, uint64_t count_sectors,
+                 struct vd_error *err);
     /* NULL where there is no write. */
     int (*flush)(struct vd_disk *self, struct vd_error *err);
     /* Fills at most `max_runs` runs, tiling from `start`; at least one. Need not merge. */
@@ -125,6 +130,10 @@ VD_MUST_CHECK int vd_disk_read(struct vd_disk *disk, uint64_t start_sectors, uin
 /* VD_E_READ_ONLY on a read-only disk. */
 VD_MUST_CHECK int vd_disk_write(struct vd_disk *disk, uint64_t start_sectors,
                                 uint64_t count_sectors, const void *buffer, struct vd_error *err);
+/* As writing zeros, but what reads as zeros already is left alone, and what is stored is given back
+ * where the host's file system makes holes; where it makes none this takes as long as writing. */
+VD_MUST_CHECK int vd_disk_zero(struct vd_disk *disk, uint64_t start_sectors, uint64_t count_sectors,
+                               struct vd_error *err);
 /* Succeeds on a read-only disk. */
 VD_MUST_CHECK int vd_disk_flush(struct vd_disk *disk, struct vd_error *err);
 /* As many runs as fit, beginning at `start`, inside [start, start + count); adjacent runs that

@@ -54,6 +54,14 @@ static int raw_write(struct vd_disk *self, uint64_t start_sectors, uint64_t coun
     return VD_OK;
 }
 
+/* What the map calls data may end in a sector that the file holds in part. */
+static int raw_punch(struct vd_disk *self, uint64_t start_sectors, uint64_t count_sectors,
+                     struct vd_error *err)
+{
+    return vd_block_punch(raw_of(self)->block, vd_sectors_to_bytes(start_sectors),
+                          vd_sectors_to_bytes(count_sectors), err);
+}
+
 static int raw_flush(struct vd_disk *self, struct vd_error *err)
 {
     return vd_block_flush(raw_of(self)->block, err);
@@ -126,6 +134,7 @@ static const struct vd_disk_ops raw_ops = {
     .name = "raw",
     .read = raw_read,
     .write = raw_write,
+    .punch = raw_punch,
     .flush = raw_flush,
     .map = raw_map,
     .info = raw_info,

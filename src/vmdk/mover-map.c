@@ -31,6 +31,7 @@ static struct vd_run run_told(const struct vd_plan_run *run, uint64_t start_sect
     struct vd_run told = {.start_sectors = start_sectors, .length_sectors = run->length_sectors};
     if (run->kind == VD_LOOKUP_ABSENT) {
         told.kind = VD_RUN_ABSENT;
+        told.unknown = run->needs_parent;
         return told;
     }
     told.link = (uint32_t)run->depth;

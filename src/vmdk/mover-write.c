@@ -471,3 +471,38 @@ int vd_mover_write(struct vd_mover *mover, uint64_t start_sectors, uint64_t coun
         vd_error_prefix(err, "writing sector %" PRIu64 " of '%s'", sector, mover->links[0]->path);
     return r;
 }
+
+/* --- zeros --- */
+
+static int run_punch(struct vd_mover *mover, const struct vd_plan_run *run, struct vd_error *err)
+{
+    if (run->kind != VD_LOOKUP_DATA || run->depth != 0)
+        return 0;
+    int r = extent_begin(mover, run->extent_index, err);
+    if (r < 0)
+        return r;
+    r = vd_block_punch(run->extent->block, run->at.offset_bytes,
+                       vd_sectors_to_bytes(run->length_sectors), err);
+    mover->leaf[run->extent_index].changed = true; /* also after a failure, as by writing */
+    return r;
+}
+
+int vd_mover_punch(struct vd_mover *mover, uint64_t start_sectors, uint64_t count_sectors,
+                   struct vd_error *err)
+{
+    struct vd_plan plan;
+    vd_plan_init(&plan, mover, start_sectors, count_sectors);
+    int r = check_range(mover, start_sectors, plan.end, err);
+    while (r >= 0 && plan.position < plan.end) {
+        struct vd_plan_run run;
+        r = vd_plan_next(&plan, &run, err);
+        if (r >= 0)
+            r = run_punch(mover, &run, err);
+        if (r >= 0)
+            vd_plan_advance(&plan, run.length_sectors);
+    }
+    if (r < 0)
+        vd_error_prefix(err, "writing zeros at sector %" PRIu64 " of '%s'", plan.position,
+                        mover->links[0]->path);
+    return r;
+}

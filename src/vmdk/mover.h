@@ -31,6 +31,10 @@ VD_MUST_CHECK int vd_mover_read(struct vd_mover *mover, uint64_t start_sectors,
  * VD_E_NOT_SUPPORTED for ZERO. After a failure each sector is old or new. */
 VD_MUST_CHECK int vd_mover_write(struct vd_mover *mover, uint64_t start_sectors,
                                  uint64_t count_sectors, const void *buffer, struct vd_error *err);
+/* What the leaf stores of the range, as writing zeros, its storage given back where the host can;
+ * what it does not store stays as it is. Grains keep their places, so no table changes. */
+VD_MUST_CHECK int vd_mover_punch(struct vd_mover *mover, uint64_t start_sectors,
+                                 uint64_t count_sectors, struct vd_error *err);
 VD_MUST_CHECK int vd_mover_flush(struct vd_mover *mover, struct vd_error *err);
 /* Marks what will be written as not closed cleanly: all extents of the leaf that can be written, or
  * as many as come before one that fails. Writing does it by itself, extent by extent. */

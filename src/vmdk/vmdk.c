@@ -34,17 +34,30 @@ static int first_write_locked(struct vmdk_disk *disk, struct vd_error *err)
     return r;
 }
 
+static int first_write(struct vmdk_disk *disk, struct vd_error *err)
+{
+    if (atomic_load_explicit(&disk->writing, memory_order_acquire))
+        return 0;
+    (void)pthread_mutex_lock(&disk->change_lock);
+    int r = first_write_locked(disk, err);
+    (void)pthread_mutex_unlock(&disk->change_lock);
+    return r;
+}
+
 static int vmdk_write(struct vd_disk *self, uint64_t start_sectors, uint64_t count_sectors,
                       const void *buffer, struct vd_error *err)
 {
     struct vmdk_disk *disk = vmdk_disk_of(self);
-    int r = 0;
-    if (!atomic_load_explicit(&disk->writing, memory_order_acquire)) {
-        (void)pthread_mutex_lock(&disk->change_lock);
-        r = first_write_locked(disk, err);
-        (void)pthread_mutex_unlock(&disk->change_lock);
-    }
+    int r = first_write(disk, err);
     return r < 0 ? r : vd_mover_write(disk->mover, start_sectors, count_sectors, buffer, err);
+}
+
+static int vmdk_punch(struct vd_disk *self, uint64_t start_sectors, uint64_t count_sectors,
+                      struct vd_error *err)
+{
+    struct vmdk_disk *disk = vmdk_disk_of(self);
+    int r = first_write(disk, err);
+    return r < 0 ? r : vd_mover_punch(disk->mover, start_sectors, count_sectors, err);
 }
 
 static int vmdk_flush(struct vd_disk *self, struct vd_error *err)
@@ -171,6 +184,7 @@ static const struct vd_disk_ops vmdk_ops = {
     .name = "vmdk",
     .read = vmdk_read,
     .write = vmdk_write,
+    .punch = vmdk_punch,
     .flush = vmdk_flush,
     .map = vmdk_map,
     .info = vmdk_info,

@@ -345,9 +345,13 @@ static void step_write(struct family *family)
     open_current(family);
     uint64_t start = random_range(family, &count);
     built_stamp(bytes, start, count, build_random(&family->random) & 0xffff);
-    if (below(family, 3) == 0)
+    uint64_t choice = below(family, 6);
+    if (choice <= 1)
         memset(bytes, 0, (size_t)vd_sectors_to_bytes(count));
-    check_code_err(vd_disk_write(family->disk, start, count, bytes, &err), VD_OK, &err);
+    if (choice == 0)
+        check_code_err(vd_disk_zero(family->disk, start, count, &err), VD_OK, &err);
+    else
+        check_code_err(vd_disk_write(family->disk, start, count, bytes, &err), VD_OK, &err);
     memcpy(family->current->content + vd_sectors_to_bytes(start), bytes,
            (size_t)vd_sectors_to_bytes(count));
 }

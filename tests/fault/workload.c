@@ -49,10 +49,13 @@ static int random_write(struct workload *work, struct vd_disk *disk, struct vd_e
     size_t length = (size_t)write->count_sectors * VD_SECTOR_BYTES;
     write->bytes = calloc(1, length);
     check(write->bytes != NULL);
-    if (build_random_below(&work->random, 6) != 0)
+    uint64_t choice = build_random_below(&work->random, 6);
+    if (choice > 1) /* the others are zeros, written in one of two ways */
         built_stamp(write->bytes, write->start_sectors, write->count_sectors, work->num_writes + 1);
     write->begun = events_now(work);
     work->num_writes++; /* also when it fails: a part may be there */
+    if (choice == 0)
+        return vd_disk_zero(disk, write->start_sectors, write->count_sectors, err);
     return vd_disk_write(disk, write->start_sectors, write->count_sectors, write->bytes, err);
 }
 

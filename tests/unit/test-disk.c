@@ -16,6 +16,7 @@ struct fake {
     size_t script_runs;
     size_t per_call;
     int map_error_at; /* the n-th call of map fails; 0 never */
+    bool fail_writes;
 };
 
 static int fake_read(struct vd_disk *self, uint64_t start, uint64_t count, void *buffer,
@@ -211,21 +212,26 @@ VD_TEST(info_has_its_defaults)
 static const char file_a[] = "a.vmdk";
 static const char file_b[] = "b.vmdk";
 
-#define DATA(start, length, sector, link, extent, file)                                \
-    {                                                                                  \
-        (start), (length), VD_RUN_DATA, (link), (extent), false, (sector)*512u, (file) \
+#define DATA(start, length, sector, link, extent, file)                                       \
+    {                                                                                         \
+        (start), (length), VD_RUN_DATA, (link), (extent), false, false, (sector)*512u, (file) \
     }
-#define PACKED(start, length, offset)                                \
+#define PACKED(start, length, offset)                                       \
+    {                                                                       \
+        (start), (length), VD_RUN_DATA, 0, 0, true, false, (offset), file_a \
+    }
+#define ZERO(start, length, link, extent)                                       \
+    {                                                                           \
+        (start), (length), VD_RUN_ZERO, (link), (extent), false, false, 0, NULL \
+    }
+#define ABSENT(start, length, link)                                        \
+    {                                                                      \
+        (start), (length), VD_RUN_ABSENT, (link), 0, false, false, 0, NULL \
+    }
+
+#define UNKNOWN(start, length)                                       \
     {                                                                \
-        (start), (length), VD_RUN_DATA, 0, 0, true, (offset), file_a \
-    }
-#define ZERO(start, length, link, extent)                                \
-    {                                                                    \
-        (start), (length), VD_RUN_ZERO, (link), (extent), false, 0, NULL \
-    }
-#define ABSENT(start, length, link)                                 \
-    {                                                               \
-        (start), (length), VD_RUN_ABSENT, (link), 0, false, 0, NULL \
+        (start), (length), VD_RUN_ABSENT, 0, 0, false, true, 0, NULL \
     }
 
 static const struct vd_run script[] = {
@@ -333,4 +339,94 @@ VD_TEST(map_that_fails_half_way_tells_what_came_before)
     check_u64_eq(count, 77);
     check_str_eq(err.text, "bad entry");
     fake_done(&fake);
+}
+
+/* What vd_disk_zero asked for: each sector, punched or written. */
+static char zeroed[CAPACITY];
+
+static int zero_punch(struct vd_disk *self, uint64_t start, uint64_t count, struct vd_error *err)
+{
+    (void)self, (void)err;
+    memset(zeroed + start, 'p', (size_t)count);
+    return VD_OK;
+}
+
+static int zero_write(struct vd_disk *self, uint64_t start, uint64_t count, const void *buffer,
+                      struct vd_error *err)
+{
+    const unsigned char *bytes = buffer;
+    if (((struct fake *)self)->fail_writes)
+        return vd_error_set(err, VD_E_DISK_FULL, "no room");
+    for (size_t i = 0; i < vd_sectors_to_bytes(count); i++)
+        check_int_eq(bytes[i], 0);
+    memset(zeroed + start, 'w', (size_t)count);
+    return VD_OK;
+}
+
+static const struct vd_run zero_script[] = {
+    DATA(0, 10, 100, 0, 0, file_a),  /* punched */
+    ZERO(10, 10, 0, 0),              /* left alone */
+    DATA(20, 10, 121, 1, 0, file_a), /* a parent's */
+    ABSENT(30, 10, 0),               /* left alone */
+    PACKED(40, 10, 5000),            /* cannot be changed in place */
+    UNKNOWN(50, 10),                 /* a parent's, perhaps */
+    ABSENT(60, 10, 0),               /* left alone, though it follows an unknown one */
+    ZERO(70, 10, 1, 0),              /* left alone */
+    DATA(80, 20, 900, 0, 0, file_a), /* punched */
+    ABSENT(100, CAPACITY - 100, 0),
+};
+
+static void zero_all(struct fake *fake, const struct vd_disk_ops *ops, const char *want)
+{
+    struct vd_error err = VD_ERROR_INIT;
+    fake->base.ops = ops;
+    memset(zeroed, '-', sizeof zeroed);
+    check_code_err(vd_disk_zero(&fake->base, 5, CAPACITY - 5, &err), VD_OK, &err);
+    check_mem_eq(zeroed, "-----", 5);
+    for (size_t i = 5; i < 100; i++)
+        check_int_eq(zeroed[i], want[i / 10]);
+    for (size_t i = 100; i < CAPACITY; i++)
+        check_int_eq(zeroed[i], '-');
+}
+
+VD_TEST(zero_changes_only_what_does_not_read_as_zeros)
+{
+    struct vd_disk_ops ops = fake_ops;
+    struct fake fake = fake_new(false);
+    fake.script = zero_script;
+    fake.script_runs = VD_ARRAY_SIZE(zero_script);
+    fake.per_call = 3;
+    ops.write = zero_write;
+    ops.punch = zero_punch;
+    zero_all(&fake, &ops, "p-w-ww--pp");
+    ops.punch = NULL;
+    zero_all(&fake, &ops, "w-w-ww--ww");
+    fake_done(&fake);
+}
+
+VD_TEST(zero_that_is_refused_or_fails)
+{
+    struct vd_disk_ops ops = fake_ops;
+    struct fake fake = fake_new(false);
+    struct fake reader = fake_new(true);
+    struct vd_error err = VD_ERROR_INIT;
+    fake.script = zero_script;
+    fake.script_runs = VD_ARRAY_SIZE(zero_script);
+    fake.per_call = 3;
+    ops.write = zero_write;
+    fake.base.ops = &ops;
+    check_code(vd_disk_zero(&fake.base, CAPACITY, 1, NULL), VD_E_OUT_OF_RANGE);
+    check_code(vd_disk_zero(&fake.base, 1, UINT64_MAX, NULL), VD_E_OUT_OF_RANGE);
+    check_code(vd_disk_zero(&fake.base, CAPACITY, 0, NULL), VD_OK);
+    check_int_eq(fake.calls, 0);
+    fake.fail_writes = true;
+    check_code(vd_disk_zero(&fake.base, 0, 30, &err), VD_E_DISK_FULL);
+    check_str_eq(err.text, "no room");
+    fake.calls = 0;
+    fake.map_error_at = 1;
+    check_code(vd_disk_zero(&fake.base, 10, 10, NULL), VD_E_GTE);
+    check_code(vd_disk_zero(&reader.base, 0, 1, NULL), VD_E_READ_ONLY);
+    check_int_eq(reader.calls, 0);
+    fake_done(&fake);
+    fake_done(&reader);
 }

@@ -69,10 +69,14 @@ static void random_write(struct vd_disk *disk, struct built_disk *model, uint64_
         start = start / 8 * 8;
     uint64_t count = random_length(random, model->capacity_sectors - start);
     built_stamp(bytes, start, count, build_random(random) & 0xffff);
-    if (build_random_below(random, 4) == 0)
+    uint64_t choice = build_random_below(random, 6);
+    if (choice <= 1)
         memset(bytes, 0, (size_t)count * VD_SECTOR_BYTES);
     struct vd_error err = VD_ERROR_INIT;
-    check_code_err(vd_disk_write(disk, start, count, bytes, &err), VD_OK, &err);
+    if (choice == 0)
+        check_code_err(vd_disk_zero(disk, start, count, &err), VD_OK, &err);
+    else
+        check_code_err(vd_disk_write(disk, start, count, bytes, &err), VD_OK, &err);
     memcpy(model->content + start * VD_SECTOR_BYTES, bytes, (size_t)count * VD_SECTOR_BYTES);
 }
 
