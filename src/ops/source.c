@@ -41,12 +41,12 @@ int vd_source_detect(const char *path, const struct vd_source_options *options,
     return VD_OK;
 }
 
-int vd_source_open(const char *path, const struct vd_source_options *options, struct vd_disk **ret,
-                   struct vd_error *err)
+static int source_open(const char *path, const struct vd_source_options *options, bool writable,
+                       struct vd_disk **ret, struct vd_error *err)
 {
     struct vd_vmdk_options vmdk = options->vmdk;
     enum vd_source_format format;
-    unsigned raw_flags = VD_FS_ALLOW_DEVICE;
+    unsigned raw_flags = VD_FS_ALLOW_DEVICE | (writable ? VD_FS_WRITE : 0);
     int r = vd_source_detect(path, options, &format, err);
 
     if (r < 0)
@@ -56,8 +56,21 @@ int vd_source_open(const char *path, const struct vd_source_options *options, st
             raw_flags |= VD_FS_UNBUFFERED;
         return vd_raw_open(fs_of(options), path, raw_flags, ret, err);
     }
-    vmdk.flags |= VD_VMDK_READ_ONLY;
+    vmdk.flags &= ~(unsigned)VD_VMDK_READ_ONLY;
+    vmdk.flags |= writable ? 0 : VD_VMDK_READ_ONLY;
     return vd_vmdk_open(path, &vmdk, ret, err);
+}
+
+int vd_source_open(const char *path, const struct vd_source_options *options, struct vd_disk **ret,
+                   struct vd_error *err)
+{
+    return source_open(path, options, false, ret, err);
+}
+
+int vd_source_open_writable(const char *path, const struct vd_source_options *options,
+                            struct vd_disk **ret, struct vd_error *err)
+{
+    return source_open(path, options, true, ret, err);
 }
 
 static bool is_file(const char *path, const struct vd_block_identity *file)

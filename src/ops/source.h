@@ -24,6 +24,10 @@ VD_MUST_CHECK int vd_source_detect(const char *path, const struct vd_source_opti
 VD_MUST_CHECK int vd_source_open(const char *path, const struct vd_source_options *options,
                                  struct vd_disk **ret, struct vd_error *err);
 
+/* As vd_source_open, but for writing. */
+VD_MUST_CHECK int vd_source_open_writable(const char *path, const struct vd_source_options *options,
+                                          struct vd_disk **ret, struct vd_error *err);
+
 /* Is `file` (device and inode as stat tells them) one of the files the disk lives in: a descriptor,
  * an extent or the raw image, of any link? */
 VD_MUST_CHECK int vd_source_holds_file(const char *path, const struct vd_source_options *options,
