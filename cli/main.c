@@ -99,6 +99,14 @@ const struct cli_command cli_commands[] = {
      "Writes bytes of standard input into DISK, from the first byte named on, and makes\n"
      "them durable.",
      cmd_write},
+    {"serve", "DISK", 1, 0,
+     CLI_BIT(OPT_SOCKET) | CLI_BIT(OPT_PORT) | CLI_BIT(OPT_BIND) | CLI_BIT(OPT_TLS_CERTIFICATES) |
+         CLI_BIT(OPT_TLS_PSK) | CLI_BIT(OPT_WRITABLE) | CLI_BIT(OPT_RUN) | CLI_BIT(OPT_PIDFILE),
+     "serve a disk as a network block device",
+     "Serves DISK to NBD clients until a signal ends it, through nbdkit. Clients only\n"
+     "read, unless --writable is given. Without --socket, TCP clients of this machine\n"
+     "can connect.",
+     cmd_serve},
     {"meta", "list|get|set DISK [KEY [VALUE]]", 2, 2, 1u << OPT_JSON,
      "read and change the disk database",
      "Lists the entries of the disk database of DISK, shows the one called KEY (of a\n"

@@ -36,6 +36,14 @@ static const struct option_row rows[NUM_OPTIONS] = {
     [OPT_STRICT] = {0, "strict", NULL, "disks of different capacity differ"},
     [OPT_REPAIR] = {0, "repair", NULL, "repair what can be proved, keeping a backup"},
     [OPT_SALVAGE] = {0, "salvage", NULL, "give up what is lost, to mend the rest"},
+    [OPT_SOCKET] = {'U', "socket", "PATH", "listen on the Unix socket PATH"},
+    [OPT_PORT] = {0, "port", "N", "listen on this TCP port (default 10809)"},
+    [OPT_BIND] = {0, "bind", "ADDRESS", "listen on this address (default 127.0.0.1)"},
+    [OPT_TLS_CERTIFICATES] = {0, "tls-certificates", "DIR", "require TLS, with X.509 files in DIR"},
+    [OPT_TLS_PSK] = {0, "tls-psk", "FILE", "require TLS, with the users and keys in FILE"},
+    [OPT_WRITABLE] = {0, "writable", NULL, "let clients write"},
+    [OPT_RUN] = {0, "run", "COMMAND", "serve while COMMAND runs, which finds it in $uri"},
+    [OPT_PIDFILE] = {0, "pidfile", "FILE", "write the server's process ID when it is ready"},
     [OPT_JSON] = {0, "json", NULL, "print one JSON object"},
     [OPT_FORMAT] = {'f', "format", "FORMAT",
                     "take the disk as raw or vmdk, whatever it looks like"},
@@ -49,16 +57,17 @@ static const struct option_row rows[NUM_OPTIONS] = {
 };
 
 /* Every command opens a disk, and can be asked for help. */
-#define COMMON_OPTIONS                                                                        \
-    (1u << OPT_FORMAT | 1u << OPT_SINGLE_LINK | 1u << OPT_PARENT_DIR | 1u << OPT_IGNORE_CID | \
-     1u << OPT_ALLOW_OUTSIDE | 1u << OPT_ALLOW_DEVICES | 1u << OPT_UNBUFFERED | 1u << OPT_HELP)
+#define COMMON_OPTIONS                                                                   \
+    (CLI_BIT(OPT_FORMAT) | CLI_BIT(OPT_SINGLE_LINK) | CLI_BIT(OPT_PARENT_DIR) |          \
+     CLI_BIT(OPT_IGNORE_CID) | CLI_BIT(OPT_ALLOW_OUTSIDE) | CLI_BIT(OPT_ALLOW_DEVICES) | \
+     CLI_BIT(OPT_UNBUFFERED) | CLI_BIT(OPT_HELP))
 
 /* getopt's value of a long option: past every short name. */
 #define LONG_VALUE(id) (256 + (id))
 
 static bool takes(const struct cli_command *command, int id)
 {
-    return (command->options | COMMON_OPTIONS) & 1u << id;
+    return (command->options | COMMON_OPTIONS) & CLI_BIT(id);
 }
 
 const struct cli_command *cli_command_find(const char *name)
@@ -121,6 +130,49 @@ static int parent_dir_add(struct cli_args *args, const char *dir, struct vd_erro
     return VD_OK;
 }
 
+/* A number nbdkit would take for another thing is refused here. */
+static int port_parse(const char *text, const char **ret, struct vd_error *err)
+{
+    char *end;
+    unsigned long port = strtoul(text, &end, 10);
+
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || port < 1 || port > 65535)
+        return vd_error_set(err, VD_E_INVALID_ARG, "--port is '%s', expected 1 to 65535", text);
+    *ret = text;
+    return VD_OK;
+}
+
+static int word_parse(const char *option, const char *text, const char **ret, struct vd_error *err)
+{
+    if (text[0] == '\0')
+        return vd_error_set(err, VD_E_INVALID_ARG, "%s is empty", option);
+    *ret = text;
+    return VD_OK;
+}
+
+/* Of serve. */
+static int apply_serving(struct cli_args *args, int id, const char *value, struct vd_error *err)
+{
+    switch (id) {
+    case OPT_SOCKET:
+        return word_parse("--socket", value, &args->socket, err);
+    case OPT_PORT:
+        return port_parse(value, &args->port, err);
+    case OPT_BIND:
+        return word_parse("--bind", value, &args->bind, err);
+    case OPT_TLS_CERTIFICATES:
+        return word_parse("--tls-certificates", value, &args->tls_certificates, err);
+    case OPT_TLS_PSK:
+        return word_parse("--tls-psk", value, &args->tls_psk, err);
+    case OPT_RUN:
+        return word_parse("--run", value, &args->run, err);
+    case OPT_PIDFILE:
+        return word_parse("--pidfile", value, &args->pid_file, err);
+    default:
+        return VD_OK; /* a flag: `given` says it all */
+    }
+}
+
 static int apply_valued(struct cli_args *args, int id, const char *value, struct vd_error *err)
 {
     switch (id) {
@@ -155,7 +207,7 @@ static int apply_valued(struct cli_args *args, int id, const char *value, struct
     case OPT_PARENT_DIR:
         return parent_dir_add(args, value, err);
     default:
-        return VD_OK; /* a flag: `given` says it all */
+        return apply_serving(args, id, value, err);
     }
 }
 
@@ -266,7 +318,7 @@ int cli_args_parse(const struct cli_command *command, int argc, char **argv, str
         r = apply_valued(&args, id, optarg, err);
         if (r < 0)
             return r;
-        args.given |= 1u << id;
+        args.given |= CLI_BIT(id);
         args.vmdk_flags |= vmdk_flag_of(id);
     }
     if (!cli_given(&args, OPT_HELP)) {

@@ -36,6 +36,14 @@ enum cli_option_id {
     OPT_REPAIR,
     OPT_SALVAGE,
     OPT_JSON,
+    OPT_SOCKET,
+    OPT_PORT,
+    OPT_BIND,
+    OPT_TLS_CERTIFICATES,
+    OPT_TLS_PSK,
+    OPT_WRITABLE,
+    OPT_RUN,
+    OPT_PIDFILE,
     OPT_FORMAT,
     OPT_SINGLE_LINK,
     OPT_PARENT_DIR,
@@ -46,6 +54,9 @@ enum cli_option_id {
     OPT_HELP,
     NUM_OPTIONS
 };
+
+/* Sets of options. */
+#define CLI_BIT(id)         (UINT64_C(1) << (id))
 
 #define CLI_MAX_PARENT_DIRS 32
 #define CLI_MAX_OPERANDS    4
@@ -58,13 +69,20 @@ enum cli_option_id {
 /* What was asked for; strings belong to argv. */
 struct cli_args {
     const struct cli_command *command;
-    unsigned given; /* bit per cli_option_id */
+    uint64_t given; /* CLI_BIT per cli_option_id */
     const char *output_type;
     const char *output;
     const char *disk_type;
     const char *adapter;
     const char *parent;
     const char *input;
+    const char *socket;
+    const char *port;
+    const char *bind;
+    const char *tls_certificates;
+    const char *tls_psk;
+    const char *run;
+    const char *pid_file;
     int level; /* 0: not given */
     uint64_t size_bytes;
     uint64_t offset_bytes;
@@ -81,7 +99,7 @@ struct cli_command {
     const char *operands; /* as the usage line shows them */
     int num_operands;     /* at least */
     int more_operands;    /* that may follow */
-    unsigned options;     /* bit per cli_option_id; those that open a disk are added for everyone */
+    uint64_t options; /* CLI_BIT per cli_option_id; those that open a disk are added for everyone */
     const char *summary;
     const char *description; /* lines for --help, the last without newline */
     enum cli_exit (*run)(const struct cli_args *args);
@@ -94,7 +112,7 @@ const struct cli_command *cli_command_find(const char *name); /* NULL when there
 
 static inline bool cli_given(const struct cli_args *args, enum cli_option_id id)
 {
-    return args->given & 1u << id;
+    return args->given & CLI_BIT(id);
 }
 
 /* argv[0] is the command's name. On failure the sentence says where to find help. */

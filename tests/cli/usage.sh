@@ -4,7 +4,7 @@
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-commands='info map convert read compare check create grow shrink defrag rename rm attach commit rebase space write meta'
+commands='info map convert read compare check create grow shrink defrag rename rm attach commit rebase space write serve meta'
 
 test_help() { shows help --help; }
 test_help_of_info() { shows help-info help info; }
@@ -24,6 +24,7 @@ test_help_of_commit() { shows help-commit help commit; }
 test_help_of_rebase() { shows help-rebase help rebase; }
 test_help_of_space() { shows help-space help space; }
 test_help_of_write() { shows help-write help write; }
+test_help_of_serve() { shows help-serve help serve; }
 test_help_of_meta() { shows help-meta help meta; }
 
 test_help_is_the_same_however_asked() {
@@ -44,7 +45,7 @@ test_version() {
 }
 
 # "-f, --format FORMAT" of every option, one per line.
-options_of_help() { vdisk help ${1:+"$1"} | sed -nE 's/^  +(-.*[^ ])   .*/\1/p; s/^  +(-.{24,}[^ ]) .*/\1/p'; }
+options_of_help() { vdisk help ${1:+"$1"} | sed -nE 's/^  +((-[A-Za-z], +)?--[a-z-]+( [A-Z]+)?) .*/\1/p'; }
 options_of_page() {
     sed -n '/^# OPTIONS/,/^# [^O]/{s/^\*-/-/;T;s/[*_]//g;s/\(-.\) [A-Z]*,/\1,/;p}' "$root/man/$1.1.scd"
 }
