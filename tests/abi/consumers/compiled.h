@@ -20,13 +20,6 @@
     X(CheckRepair) X(Attach) X(IsAttachPossible) X(GetErrorText) X(FreeErrorText)
 /* clang-format on */
 
-/* Declared here as the reference of the interface has them. */
-VixError VixDiskLib_Cleanup(const VixDiskLibConnectParams *params, uint32 *cleaned, uint32 *left);
-VixError VixDiskLib_PrepareForAccess(const VixDiskLibConnectParams *params, const char *identity);
-VixError VixDiskLib_EndAccess(const VixDiskLibConnectParams *params, const char *identity);
-VixError VixDiskLib_GetConnectParams(const VixDiskLibConnection connection,
-                                     VixDiskLibConnectParams **params);
-
 #define X(name) __typeof__(&VixDiskLib_##name) name;
 static struct {
     FUNCTIONS(X)
