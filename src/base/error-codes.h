@@ -98,9 +98,30 @@
     X(CHAIN_TOO_LONG,   NOT_SUPPORTED, ELOOP,        16028, "too many links in the chain")         \
     X(PARTIAL_CHAIN,    PARTIAL_CHAIN, ENXIO,        16003, "needs the parent, which is not open")
 
+/* The way to another machine, and what answers there. */
+#define VD_ERRORS_NET(X)                                                                           \
+    X(HOST_UNKNOWN,     HOST_UNKNOWN,  EHOSTUNREACH, 14008, "no such host")                        \
+    X(UNREACHABLE,      UNREACHABLE,   EHOSTUNREACH, 14008, "the host cannot be reached")          \
+    X(REFUSED,          REFUSED,       ECONNREFUSED, 14009, "the host refuses the connection")     \
+    X(TIMED_OUT,        TIMED_OUT,     ETIMEDOUT,    14010, "the host did not answer in time")     \
+    X(CONNECT_TIMED_OUT, TIMED_OUT,    ETIMEDOUT,    14009, "the host did not answer in time")     \
+    X(DISCONNECTED,     DISCONNECTED,  ECONNRESET,   14011, "the connection was lost")             \
+    X(PROTOCOL,         PROTOCOL,      EPROTO,       14006, "the peer broke the protocol")         \
+    X(TLS,              TLS,           EPROTO,       30035, "no secure connection")                \
+    X(CERTIFICATE,      TLS,           EKEYREJECTED, 1,     "the host's certificate is not trusted") \
+    X(HTTP_STATUS,      HTTP_STATUS,   EPROTO,       30022, "the server answered with an error")   \
+    X(LOGIN,            ACCESS,        EACCES,       3014,  "the login was refused")               \
+    X(NO_PERMISSION,    ACCESS,        EACCES,       3014,  "a privilege is missing")              \
+    X(DISABLED,         DISABLED,      EBUSY,        20005, "somebody else holds the machine")     \
+    X(SNAPSHOT_NEEDED,  ACCESS,        EBUSY,        13,    "a snapshot is needed")                \
+    X(SNAPSHOT_GONE,    NOT_FOUND,     ENOENT,       13003, "no such snapshot")                    \
+    X(VM_NOT_FOUND,     NOT_FOUND,     ENOENT,       4000,  "no such virtual machine")             \
+    X(CHANGE_ID,        CHANGE_ID,     ESTALE,       3,     "changes cannot be told")              \
+    X(LICENSE,          NOT_SUPPORTED, EPERM,        16064, "the host's license does not allow it")
+
 #define VD_ERROR_CODES(X)                                                                          \
     VD_ERRORS_GENERAL(X) VD_ERRORS_DISK(X) VD_ERRORS_DESCRIPTOR(X) VD_ERRORS_SPARSE(X)             \
-    VD_ERRORS_CHAIN(X)
+    VD_ERRORS_CHAIN(X) VD_ERRORS_NET(X)
 /* clang-format on */
 
 #endif

@@ -18,6 +18,7 @@ MAY_USE = {
     "base": [],
     "block": ["base"],
     "codec": ["base"],
+    "net": ["base"],
     "disk": ["base", "block"],
     "vmdk": ["base", "block", "codec", "disk"],
     "ops": ["base", "block", "codec", "disk", "vmdk"],

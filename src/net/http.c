@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One curl handle per request under way. Handles go back to a list, with their connections, so that
+ * the next request finds TLS set up; a thread that finds the list empty makes another.
+ */
+#include "net/http.h"
+
+#include <assert.h>
+#include <curl/curl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/clock.h"
+#include "net/tls-int.h"
+
+#define MAX_BODY_BYTES   (64u << 20)
+#define MAX_HEADER_BYTES 4096u /* of those that are kept */
+
+struct handle {
+    CURL *curl;
+    struct vd_tls_verifier verifier; /* curl's context points here; lives as long as the handle */
+    struct handle *next;
+};
+
+struct vd_http {
+    char *host, *ca_file, *thumbprint, *proxy, *user_agent;
+    uint16_t port;
+    struct vd_tls_trust trust; /* with the strings above */
+    struct vd_net_timeouts timeouts;
+    char server[300]; /* "host:port" */
+    pthread_mutex_t lock;
+    struct handle *idle; /* guarded by lock */
+    atomic_bool interrupted;
+};
+
+/* One request under way. */
+struct exchange {
+    struct vd_http *http;
+    const struct vd_http_request *request;
+    struct vd_http_reply *reply;
+    struct handle *handle;
+    struct curl_slist *headers;
+    uint32_t io_ms;
+    uint64_t last_moved_ms;
+    curl_off_t moved_bytes;
+    size_t sent_bytes;
+    int refused; /* what a callback ended the request with; 0: none did */
+    bool too_big;
+};
+
+static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
+static CURLcode curl_ready;
+
+static void start_curl(void)
+{
+    curl_ready = curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+/* NULL stays NULL. */
+static bool copy(const char *from, char **to)
+{
+    *to = from ? strdup(from) : NULL;
+    return !from || *to;
+}
+
+static bool copy_strings(struct vd_http *http, const struct vd_http_options *options)
+{
+    bool good = copy(options->host, &http->host) && copy(options->trust.ca_file, &http->ca_file) &&
+                copy(options->trust.thumbprint, &http->thumbprint) &&
+                copy(options->proxy, &http->proxy) &&
+                copy(options->user_agent ? options->user_agent : "virtual-disks/" VD_VERSION,
+                     &http->user_agent);
+    http->trust = options->trust;
+    http->trust.host_name = http->host;
+    http->trust.ca_file = http->ca_file;
+    http->trust.thumbprint = http->thumbprint;
+    return good;
+}
+
+int vd_http_new(const struct vd_http_options *options, struct vd_http **ret, struct vd_error *err)
+{
+    (void)pthread_once(&curl_once, start_curl); /* cannot fail with these arguments */
+    struct vd_http *http = curl_ready == CURLE_OK ? calloc(1, sizeof *http) : NULL;
+    if (http)
+        (void)pthread_mutex_init(&http->lock, NULL); /* cannot fail for a default mutex */
+    if (!http || !copy_strings(http, options)) {
+        vd_http_free(http);
+        return vd_error_set(err, VD_E_NO_MEMORY, "talking to '%s': out of memory", options->host);
+    }
+    http->port = options->port ? options->port : 443;
+    http->timeouts = options->timeouts;
+    (void)snprintf(http->server, sizeof http->server, "%s:%u", http->host, (unsigned)http->port);
+    *ret = http;
+    return VD_OK;
+}
+
+static void handle_free(struct handle *handle)
+{
+    if (handle)
+        curl_easy_cleanup(handle->curl);
+    free(handle);
+}
+
+static struct handle *handle_take(struct vd_http *http)
+{
+    (void)pthread_mutex_lock(&http->lock);
+    struct handle *handle = http->idle;
+    if (handle)
+        http->idle = handle->next;
+    (void)pthread_mutex_unlock(&http->lock);
+    if (handle)
+        return handle;
+    handle = calloc(1, sizeof *handle);
+    if (handle)
+        handle->curl = curl_easy_init();
+    if (handle && !handle->curl)
+        free(VD_TAKE_PTR(handle));
+    return handle;
+}
+
+static void handle_give_back(struct vd_http *http, struct handle *handle)
+{
+    (void)pthread_mutex_lock(&http->lock);
+    handle->next = http->idle;
+    http->idle = handle;
+    (void)pthread_mutex_unlock(&http->lock);
+}
+
+static CURLcode prepare_context(CURL *curl, void *context, void *data)
+{
+    (void)curl;
+    struct handle *handle = data;
+    vd_error_clear(&handle->verifier.error);
+    int r = vd_tls_context_prepare(context, &handle->verifier, &handle->verifier.error);
+    return r == VD_OK ? CURLE_OK : CURLE_ABORTED_BY_CALLBACK;
+}
+
+/* curl's own status lines and headers; libcurl types bytes as char and the result as size_t. */
+static size_t take_header(char *line, size_t one, size_t size, void *data)
+{
+    struct exchange *exchange = data;
+    static const char cookie[] = "Set-Cookie:", range[] = "Content-Range:";
+    (void)one; /* always 1 */
+    bool is_cookie = size >= sizeof cookie && strncasecmp(line, cookie, sizeof cookie - 1) == 0;
+    bool is_range = size >= sizeof range && strncasecmp(line, range, sizeof range - 1) == 0;
+    if ((!is_cookie && !is_range) || size > MAX_HEADER_BYTES)
+        return size;
+    const char *start = line + (is_cookie ? sizeof cookie : sizeof range) - 1;
+    const char *end = line + size;
+    while (start < end && *start == ' ')
+        start++;
+    size_t length = 0;
+    while (start + length < end && !strchr(is_cookie ? ";\r\n" : "\r\n", start[length]))
+        length++;
+    char **kept = is_cookie ? &exchange->reply->set_cookie : &exchange->reply->content_range;
+    free(*kept);
+    *kept = strndup(start, length);
+    return size;
+}
+
+static size_t take_body(char *bytes, size_t one, size_t size, void *data)
+{
+    struct exchange *exchange = data;
+    (void)one; /* always 1 */
+    const struct vd_http_request *request = exchange->request;
+    int r = request->sink ? request->sink(request->sink_data, bytes, size)
+                          : vd_buf_append(&exchange->reply->body, bytes, size);
+    if (r >= 0)
+        return size;
+    exchange->too_big = !request->sink && r == VD_E_TOO_BIG;
+    exchange->refused = r;
+    return 0; /* ends the transfer */
+}
+
+static size_t give_body(char *bytes, size_t one, size_t count, void *data)
+{
+    struct exchange *exchange = data;
+    const struct vd_http_request *request = exchange->request;
+    size_t size = VD_MIN(one * count, request->body_bytes - exchange->sent_bytes);
+    size_t got = size;
+    int r = VD_OK;
+    if (request->source)
+        r = size ? request->source(request->source_data, bytes, size, &got) : VD_OK;
+    else
+        memcpy(bytes, (const char *)request->body + exchange->sent_bytes, size);
+    exchange->refused = r < 0 ? r : 0;
+    exchange->sent_bytes += got;
+    return r < 0 ? CURL_READFUNC_ABORT : got;
+}
+
+/* A body in memory can be sent again where a kept connection turns out to be dead. */
+static int rewind_body(void *data, curl_off_t offset, int origin)
+{
+    struct exchange *exchange = data;
+    if (exchange->request->source || origin != SEEK_SET || offset < 0 ||
+        (size_t)offset > exchange->request->body_bytes)
+        return CURL_SEEKFUNC_CANTSEEK;
+    exchange->sent_bytes = (size_t)offset;
+    return CURL_SEEKFUNC_OK;
+}
+
+/* Asked about once a second, and more often while bytes move. */
+static int watch(void *data, curl_off_t to_get, curl_off_t got, curl_off_t to_put, curl_off_t put)
+{
+    (void)to_get;
+    (void)to_put;
+    struct exchange *exchange = data;
+    uint64_t now = vd_clock_now_ms();
+    if (got + put != exchange->moved_bytes) {
+        exchange->moved_bytes = got + put;
+        exchange->last_moved_ms = now;
+    }
+    if (atomic_load(&exchange->http->interrupted))
+        exchange->refused = VD_E_CANCELLED;
+    else if (now - exchange->last_moved_ms > exchange->io_ms)
+        exchange->refused = VD_E_TIMED_OUT;
+    return exchange->refused != 0;
+}
+
+static bool set_headers(struct exchange *exchange)
+{
+    const char *const *header = exchange->request->headers;
+    /* No 100-continue: vSphere servers do not answer it, and curl would wait a second for them. */
+    struct curl_slist *list = curl_slist_append(NULL, "Expect:");
+    for (; list && header && *header; header++) {
+        struct curl_slist *longer = curl_slist_append(list, *header);
+        if (!longer)
+            curl_slist_free_all(list);
+        list = longer;
+    }
+    exchange->headers = list;
+    return list && curl_easy_setopt(exchange->handle->curl, CURLOPT_HTTPHEADER, list) == CURLE_OK;
+}
+
+static bool set_url(struct exchange *exchange)
+{
+    const struct vd_http *http = exchange->http;
+    bool v6 = strchr(http->host, ':') != NULL;
+    char *url = NULL;
+    int r = asprintf(&url, "https://%s%s%s:%u%s", v6 ? "[" : "", http->host, v6 ? "]" : "",
+                     (unsigned)http->port, exchange->request->path);
+    bool good = r >= 0 && curl_easy_setopt(exchange->handle->curl, CURLOPT_URL, url) == CURLE_OK;
+    if (r >= 0)
+        free(url);
+    return good;
+}
+
+static bool set_method(struct exchange *exchange)
+{
+    CURL *curl = exchange->handle->curl;
+    const struct vd_http_request *request = exchange->request;
+    bool sends = request->body || request->source;
+    bool good = true;
+    if (strcmp(request->method, "HEAD") == 0)
+        good = curl_easy_setopt(curl, CURLOPT_NOBODY, 1L) == CURLE_OK;
+    else if (sends)
+        good = curl_easy_setopt(curl, CURLOPT_UPLOAD, 1L) == CURLE_OK &&
+               curl_easy_setopt(curl, CURLOPT_INFILESIZE_LARGE, (curl_off_t)request->body_bytes) ==
+                   CURLE_OK;
+    return good && curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request->method) == CURLE_OK;
+}
+
+static bool set_callbacks(struct exchange *exchange)
+{
+    CURL *curl = exchange->handle->curl;
+    return curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, take_header) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_HEADERDATA, exchange) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_WRITEDATA, exchange) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_READFUNCTION, give_body) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_READDATA, exchange) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_SEEKFUNCTION, rewind_body) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_SEEKDATA, exchange) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, watch) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_XFERINFODATA, exchange) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L) == CURLE_OK;
+}
+
+/* The judge checks the name where a name is to be checked, so curl's own check is off. */
+static bool set_security(struct exchange *exchange)
+{
+    CURL *curl = exchange->handle->curl;
+    return curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 1L) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_CAINFO, NULL) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_CAPATH, NULL) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_SSL_CTX_FUNCTION, prepare_context) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_SSL_CTX_DATA, exchange->handle) == CURLE_OK;
+}
+
+static bool set_ways(struct exchange *exchange)
+{
+    CURL *curl = exchange->handle->curl;
+    const struct vd_http *http = exchange->http;
+    long connect_ms =
+        http->timeouts.connect_ms ? (long)http->timeouts.connect_ms : VD_NET_CONNECT_MS;
+    return curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "https") == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, connect_ms) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_ACCEPT_ENCODING, exchange->request->sink ? NULL : "") ==
+               CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_USERAGENT, http->user_agent) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_COOKIE, exchange->request->cookie) == CURLE_OK &&
+           (!http->proxy || curl_easy_setopt(curl, CURLOPT_PROXY, http->proxy) == CURLE_OK);
+}
+
+/* The host's own refusal, a problem on the way, or the judge's verdict, as one sentence. */
+static int exchange_failed(const struct exchange *exchange, CURLcode code, struct vd_error *err)
+{
+    const struct vd_error *verdict = &exchange->handle->verifier.error;
+    const char *server = exchange->http->server;
+    const char *path = exchange->request->path;
+    if (exchange->too_big)
+        return vd_error_set(err, VD_E_TOO_BIG, "'%s' answers '%s' with more than %zu bytes", server,
+                            path, exchange->reply->body.max);
+    if (exchange->refused == VD_E_TIMED_OUT || code == CURLE_OPERATION_TIMEDOUT)
+        return vd_error_set(err, exchange->refused ? VD_E_TIMED_OUT : VD_E_CONNECT_TIMED_OUT,
+                            "'%s' did not answer in time", server);
+    if (exchange->refused)
+        return vd_error_set(err, exchange->refused, "the request to '%s' was ended", server);
+    if (verdict->code)
+        return vd_error_set(err, verdict->code, "%s", verdict->text);
+    switch (code) {
+    case CURLE_OUT_OF_MEMORY:
+        return vd_error_set(err, VD_E_NO_MEMORY, "talking to '%s': out of memory", server);
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_RESOLVE_PROXY:
+        return vd_error_set(err, VD_E_HOST_UNKNOWN, "the host name of '%s' does not resolve",
+                            server);
+    case CURLE_COULDNT_CONNECT:
+        return vd_error_set(err, VD_E_REFUSED,
+                            "connecting to '%s': refused; nothing listens there, or a firewall "
+                            "blocks the port",
+                            server);
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_PEER_FAILED_VERIFICATION:
+        return vd_error_set(err, VD_E_TLS, "securing the connection to '%s': %s", server,
+                            curl_easy_strerror(code));
+    default:
+        return vd_error_set(err, VD_E_DISCONNECTED, "talking to '%s': %s", server,
+                            curl_easy_strerror(code));
+    }
+}
+
+static void note_reply(struct exchange *exchange)
+{
+    long status = 0;
+    curl_off_t length = -1;
+    (void)curl_easy_getinfo(exchange->handle->curl, CURLINFO_RESPONSE_CODE, &status);
+    (void)curl_easy_getinfo(exchange->handle->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+    exchange->reply->status = (int)status;
+    exchange->reply->content_bytes = length < 0 ? UINT64_MAX : (uint64_t)length;
+    exchange->reply->peer = exchange->handle->verifier.peer;
+}
+
+static int exchange_run(struct exchange *exchange, struct vd_error *err)
+{
+    struct handle *handle = exchange->handle;
+    handle->verifier.trust = &exchange->http->trust;
+    handle->verifier.server = exchange->http->server;
+    vd_error_clear(&handle->verifier.error);
+    curl_easy_reset(handle->curl); /* keeps its connections */
+    if (!set_url(exchange) || !set_headers(exchange) || !set_method(exchange) ||
+        !set_callbacks(exchange) || !set_security(exchange) || !set_ways(exchange))
+        return vd_error_set(err, VD_E_NO_MEMORY, "talking to '%s': out of memory",
+                            exchange->http->server);
+    exchange->last_moved_ms = vd_clock_now_ms();
+    CURLcode code = curl_easy_perform(handle->curl);
+    note_reply(exchange);
+    return code == CURLE_OK ? VD_OK : exchange_failed(exchange, code, err);
+}
+
+int vd_http_send(struct vd_http *http, const struct vd_http_request *request,
+                 struct vd_http_reply *reply, struct vd_error *err)
+{
+    size_t max = request->max_body_bytes ? request->max_body_bytes : MAX_BODY_BYTES;
+    *reply = (struct vd_http_reply){.body = VD_BUF_INIT(max), .content_bytes = UINT64_MAX};
+    uint32_t io_ms = request->io_ms ? request->io_ms : http->timeouts.io_ms;
+    struct exchange exchange = {
+        .http = http,
+        .request = request,
+        .reply = reply,
+        .handle = handle_take(http),
+        .io_ms = io_ms ? io_ms : VD_NET_IO_MS,
+    };
+    if (!exchange.handle)
+        return vd_error_set(err, VD_E_NO_MEMORY, "talking to '%s': out of memory", http->server);
+    int r = exchange_run(&exchange, err);
+    curl_slist_free_all(exchange.headers);
+    handle_give_back(http, exchange.handle);
+    return r;
+}
+
+void vd_http_reply_done(struct vd_http_reply *reply)
+{
+    vd_buf_done(&reply->body);
+    free(VD_TAKE_PTR(reply->set_cookie));
+    free(VD_TAKE_PTR(reply->content_range));
+}
+
+void vd_http_interrupt(struct vd_http *http)
+{
+    atomic_store(&http->interrupted, true);
+}
+
+void vd_http_free(struct vd_http *http)
+{
+    if (!http)
+        return;
+    while (http->idle) {
+        struct handle *handle = http->idle;
+        http->idle = handle->next;
+        handle_free(handle);
+    }
+    (void)pthread_mutex_destroy(&http->lock); /* nobody holds it */
+    free(http->host);
+    free(http->ca_file);
+    free(http->thumbprint);
+    free(http->proxy);
+    free(http->user_agent);
+    free(http);
+}
+
+char *vd_http_escape(const char *text)
+{
+    static const char plain[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+    char *escaped = malloc(strlen(text) * 3 + 1);
+    char *end = escaped;
+    for (; escaped && *text; text++) {
+        if (strchr(plain, *text))
+            *end++ = *text;
+        else
+            end += snprintf(end, 4, "%%%02X", (unsigned)(unsigned char)*text);
+    }
+    if (escaped)
+        *end = '\0';
+    return escaped;
+}
