@@ -20,6 +20,7 @@ MAY_USE = {
     "codec": ["base"],
     "net": ["base"],
     "disk": ["base", "block"],
+    "nfc": ["base", "block", "codec", "disk", "net"],
     "vmdk": ["base", "block", "codec", "disk"],
     "ops": ["base", "block", "codec", "disk", "vmdk"],
     "vdisk": ["base", "block", "codec", "disk", "vmdk", "ops"],
