@@ -52,6 +52,7 @@ CASES = [
     ("whitespace", "docs/a.md", "text \n", "text\n", "white space"),
     ("whitespace", "docs/a.md", "text\n\n", "text\n", "newline"),
     ("whitespace", "src/base/a.c", "\tint a;\n", "    int a;\n", "tab"),
+    ("layout", "sim/a.go", "package a\n\nvar x=1\n", "package a\n\nvar x = 1\n", "gofmt"),
     ("leftovers", "docs/a.md", "TO" + "DO: more\n", "more\n", "more"),
     ("licence", "src/base/a.c", "int a;\n", SPDX + "int a;\n", "SPDX"),
     ("spelling", "docs/a.md", "recie" + "ve\n", "receive\n", "receive"),
