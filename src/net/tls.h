@@ -5,6 +5,7 @@
 #define VD_NET_TLS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "base/error.h"
 
@@ -40,6 +41,9 @@ bool vd_tls_thumbprint_matches(const char *thumbprint, const struct vd_tls_peer 
 /* The thumbprints of a PEM certificate file. */
 VD_MUST_CHECK int vd_tls_file_thumbprints(const char *certificate_file, struct vd_tls_peer *ret,
                                           struct vd_error *err);
+/* As vd_tls_file_thumbprints, of PEM text in memory. */
+VD_MUST_CHECK int vd_tls_pem_thumbprints(const char *pem, size_t length, struct vd_tls_peer *ret,
+                                         struct vd_error *err);
 
 /* Makes a key and a self-signed certificate for `name` (a host name or an IP address, which
  * 127.0.0.1 and localhost are added to), good for ten years; the key file for its owner's eyes
