@@ -21,6 +21,7 @@ MAY_USE = {
     "net": ["base"],
     "disk": ["base", "block"],
     "nfc": ["base", "block", "codec", "disk", "net"],
+    "vsphere": ["base", "block", "codec", "disk", "net", "nfc"],
     "vmdk": ["base", "block", "codec", "disk"],
     "ops": ["base", "block", "codec", "disk", "vmdk"],
     "vdisk": ["base", "block", "codec", "disk", "vmdk", "ops"],

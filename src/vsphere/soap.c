@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vsphere/soap.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "vsphere/vsphere-int.h"
+
+/* Where an API service is restarting, it answers 502 or 503 for a while. */
+static const uint32_t PAUSES_MS[] = {200, 800, 2000};
+
+static const char HEAD[] =
+    "<?xml version=\"1.0\" encoding=\"UTF-8\"?>"
+    "<soapenv:Envelope xmlns:soapenv=\"http://schemas.xmlsoap.org/soap/envelope/\""
+    " xmlns:xsd=\"http://www.w3.org/2001/XMLSchema\""
+    " xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\"><soapenv:Body>";
+static const char TAIL[] = "</soapenv:Body></soapenv:Envelope>";
+static const char ENVELOPE_SPACE[] = "http://schemas.xmlsoap.org/soap/envelope/";
+
+static void begin(struct vd_soap_call *call, const char *space, const char *type, const char *moid)
+{
+    vd_xml_raw(&call->body, HEAD);
+    vd_xml_raw(&call->body, "<");
+    vd_xml_raw(&call->body, call->method);
+    vd_xml_raw(&call->body, " xmlns=\"");
+    vd_xml_raw(&call->body, space);
+    vd_xml_raw(&call->body, "\">");
+    vd_xml_ref(&call->body, "_this", type, moid);
+}
+
+void vd_soap_begin(struct vd_soap_call *call, const char *method, const char *type,
+                   const char *moid)
+{
+    call->method = method;
+    begin(call, "urn:vim25", type, moid);
+}
+
+void vd_soap_begin_internal(struct vd_soap_call *call, const char *method, const char *type,
+                            const char *moid)
+{
+    call->method = method;
+    begin(call, "urn:internalvim25", type, moid);
+}
+
+void vd_soap_what(struct vd_soap_call *call, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(call->what, sizeof call->what, fmt, args); /* long names are cut */
+    va_end(args);
+}
+
+void vd_soap_call_done(struct vd_soap_call *call)
+{
+    if (call->body.buf.data)
+        explicit_bzero(call->body.buf.data, call->body.buf.length);
+    vd_buf_done(&call->body.buf);
+}
+
+void vd_soap_reply_done(struct vd_soap_reply *reply)
+{
+    xmlFreeDoc(reply->doc);
+    *reply = (struct vd_soap_reply)VD_SOAP_REPLY_INIT;
+}
+
+const xmlNode *vd_soap_value(const struct vd_soap_reply *reply)
+{
+    return vd_xml_child(reply->response, "returnval");
+}
+
+int vd_soap_broken(const struct vd_soap_call *call, const char *why, struct vd_error *err)
+{
+    return vd_error_set(err, VD_E_PROTOCOL, "%s: the server's answer to '%s' %s", call->what,
+                        call->method, why);
+}
+
+int vd_soap_moid(const struct vd_soap_call *call, const xmlNode *value, char ret[VD_MOID_BYTES],
+                 struct vd_error *err)
+{
+    const char *text = vd_xml_text(value);
+    size_t length = text ? strlen(text) : 0;
+    if (length == 0 || length >= VD_MOID_BYTES)
+        return vd_soap_broken(call, length ? "has too long a reference" : "has no reference", err);
+    memcpy(ret, text, length + 1);
+    return VD_OK;
+}
+
+/* --- an answer --- */
+
+static bool is_response(const xmlNode *node, const char *method)
+{
+    const char *name = node ? (const char *)node->name : "";
+    size_t length = method ? strlen(method) : 0;
+    return strncmp(name, method ? method : "", length) == 0 &&
+           (!method || strcmp(name + length, "Response") == 0);
+}
+
+int vd_soap_parse(const char *method, const char *bytes, size_t size, struct vd_soap_reply *reply,
+                  struct vd_error *err)
+{
+    VD_CLEANUP(xmlFreeDoc_cleanup) xmlDoc *doc = NULL;
+    int r = vd_xml_parse(bytes, size, &doc, err);
+    if (r < 0)
+        return r;
+    const xmlNode *root = xmlDocGetRootElement(doc);
+    const xmlNode *content = vd_xml_first(vd_xml_child(root, "Body"));
+    if (!vd_xml_is(root, "Envelope") || !root->ns ||
+        strcmp((const char *)root->ns->href, ENVELOPE_SPACE) != 0 || !content)
+        return vd_error_set(err, VD_E_PROTOCOL, "the answer is not a SOAP envelope");
+    if (vd_xml_is(content, "Fault"))
+        vd_fault_from_reply(content, &reply->fault);
+    else if (!is_response(content, method))
+        return vd_error_set(err, VD_E_PROTOCOL, "the answer holds '%.80s', expected '%sResponse'",
+                            (const char *)content->name, method ? method : "");
+    else
+        reply->response = content;
+    reply->bytes = size;
+    reply->doc = VD_TAKE_PTR(doc);
+    return VD_OK;
+}
+
+static int status_error(const struct vd_vsphere *session, const struct vd_soap_call *call,
+                        int status, struct vd_error *err)
+{
+    const char *hint = "";
+    if (status == 503 || status == 502)
+        hint = "; its API service is down, restarting, or has too many sessions";
+    else if (status == 404 || status == 403 || status == 401)
+        hint = "; is it a vCenter or an ESXi host?";
+    else if (status >= 300 && status < 400)
+        hint = "; it points to another place, which is not followed: give the server's own name";
+    return vd_error_set(err, VD_E_HTTP_STATUS, "%s: '%s' answers with HTTP status %d%s", call->what,
+                        session->host, status, hint);
+}
+
+static int take_answer(struct vd_vsphere *session, const struct vd_soap_call *call,
+                       const struct vd_http_reply *http, struct vd_soap_reply *reply,
+                       struct vd_error *err)
+{
+    struct vd_error why = VD_ERROR_INIT;
+    if (http->status != 200 && http->status != 500)
+        return status_error(session, call, http->status, err);
+    int r = vd_soap_parse(call->method, vd_buf_text(&http->body), http->body.length, reply, &why);
+    if (r < 0 && http->status == 500)
+        return status_error(session, call, http->status, err);
+    if (r < 0)
+        return vd_error_set(err, r, "%s: '%s': %s", call->what, session->host, why.text);
+    if (http->status == 500 && reply->response)
+        return status_error(session, call, http->status, err);
+    return VD_OK;
+}
+
+static void pause_ms(uint32_t ms)
+{
+    struct timespec time = {.tv_sec = ms / 1000u, .tv_nsec = (long)(ms % 1000u) * 1000000};
+    (void)nanosleep(&time, NULL); /* a shorter pause does no harm */
+}
+
+/* Questions may be asked twice; whatever changes something may have been done already. */
+static bool is_question(const char *method)
+{
+    static const char *const starts[] = {"Retrieve",     "Find", "Query",    "CurrentTime",
+                                         "ListVStorage", "Nfc",  "HostList", "HostRetrieve"};
+    for (size_t i = 0; i < VD_ARRAY_SIZE(starts); i++)
+        if (strncmp(method, starts[i], strlen(starts[i])) == 0)
+            return true;
+    return false;
+}
+
+static void reply_wipe(struct vd_http_reply *reply)
+{
+    if (reply->body.data)
+        explicit_bzero(reply->body.data, reply->body.length);
+    if (reply->set_cookie)
+        explicit_bzero(reply->set_cookie, strlen(reply->set_cookie));
+    vd_http_reply_done(reply);
+}
+
+/* Sends until there is an answer that is not "try again". */
+static int send_patiently(struct vd_vsphere *session, const struct vd_soap_call *call,
+                          const struct vd_http_request *request, struct vd_http_reply *reply,
+                          struct vd_error *err)
+{
+    for (size_t attempt = 0;; attempt++) {
+        struct vd_error why = VD_ERROR_INIT;
+        int r = vd_http_send(session->http, request, reply, &why);
+        bool again = r == VD_OK ? reply->status == 502 || reply->status == 503
+                                : r == VD_E_DISCONNECTED && is_question(call->method);
+        if (!again || attempt == VD_ARRAY_SIZE(PAUSES_MS))
+            return r == VD_OK
+                       ? r
+                       : vd_error_set(err, r, "%s: %s", call->what, vd_error_message(&why, r));
+        reply_wipe(reply);
+        pause_ms(PAUSES_MS[attempt]);
+    }
+}
+
+static int close_envelope(struct vd_soap_call *call, struct vd_error *err)
+{
+    if (!call->closed)
+        vd_xml_end(&call->body, call->method);
+    if (!call->closed)
+        vd_xml_raw(&call->body, TAIL);
+    call->closed = true;
+    if (call->body.result == VD_E_INVALID_ARG)
+        return vd_error_set(err, VD_E_INVALID_ARG,
+                            "%s: a control character in a name or a password cannot be sent",
+                            call->what);
+    if (call->body.result < 0)
+        return vd_error_set(err, call->body.result, "%s: %s", call->what,
+                            vd_error_text(call->body.result));
+    return VD_OK;
+}
+
+static void note_peer(struct vd_vsphere *session, const struct vd_tls_peer *peer)
+{
+    if (peer->sha1[0] == '\0')
+        return;
+    (void)pthread_mutex_lock(&session->lock);
+    session->peer = *peer;
+    (void)pthread_mutex_unlock(&session->lock);
+}
+
+int vd_soap_exchange(struct vd_vsphere *session, struct vd_soap_call *call, const char *cookie,
+                     struct vd_soap_reply *reply, char **ret_cookie, struct vd_error *err)
+{
+    int r = close_envelope(call, err);
+    if (r < 0)
+        return r;
+    const char *headers[] = {"Content-Type: text/xml; charset=utf-8", session->action, NULL};
+    struct vd_http_request request = {.method = "POST",
+                                      .path = "/sdk",
+                                      .headers = headers,
+                                      .cookie = cookie,
+                                      .body = call->body.buf.data,
+                                      .body_bytes = call->body.buf.length,
+                                      .io_ms = call->io_ms};
+    struct vd_http_reply http;
+    r = send_patiently(session, call, &request, &http, err);
+    if (r == VD_OK)
+        r = take_answer(session, call, &http, reply, err);
+    if (r == VD_OK)
+        note_peer(session, &http.peer);
+    if (r == VD_OK && ret_cookie)
+        *ret_cookie = VD_TAKE_PTR(http.set_cookie);
+    reply_wipe(&http);
+    return r;
+}
+
+static int exchange_in_session(struct vd_vsphere *session, struct vd_soap_call *call,
+                               struct vd_soap_reply *reply, uint64_t *ret_generation,
+                               struct vd_error *err)
+{
+    VD_CLEANUP(vd_secret_free_cleanup) char *cookie = NULL;
+    if (!call->sessionless)
+        cookie = vd_session_cookie(session, ret_generation);
+    vd_soap_reply_done(reply);
+    return vd_soap_exchange(session, call, cookie, reply, NULL, err);
+}
+
+int vd_soap_run(struct vd_vsphere *session, struct vd_soap_call *call, struct vd_soap_reply *reply,
+                struct vd_error *err)
+{
+    uint64_t generation = 0;
+    int r = exchange_in_session(session, call, reply, &generation, err);
+    if (r == VD_OK && vd_fault_is(&reply->fault, "NotAuthenticated") && !call->sessionless) {
+        r = vd_session_renew(session, generation, err);
+        if (r == VD_OK)
+            r = exchange_in_session(session, call, reply, &generation, err);
+    }
+    vd_log(session->log, VD_LOG_DEBUG, "vSphere: %s: %s", call->method,
+           r < 0                  ? vd_error_name(r)
+           : reply->fault.type[0] ? reply->fault.type
+                                  : "done");
+    if (r == VD_OK && reply->fault.type[0])
+        r = vd_fault_tell(&reply->fault, call->what, err);
+    return r;
+}

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vsphere/task.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "vsphere/props.h"
+
+#define FIRST_PAUSE_MS  100u /* doubled up to the longest */
+#define LONGEST_MS      3000u
+#define CANCEL_LIMIT_MS 120000u
+#define BUSY_LIMIT_MS   120000u
+
+/* One look at a task under way. */
+struct look {
+    const struct vd_soap_call *call;
+    struct vd_task *task;
+    struct vd_error *err;
+    int state; /* 1: ended well, 0: not ended, negative: how it failed */
+    int percent;
+    bool seen;
+};
+
+static void pause_ms(uint32_t ms)
+{
+    struct timespec time = {.tv_sec = ms / 1000u, .tv_nsec = (long)(ms % 1000u) * 1000000};
+    (void)nanosleep(&time, NULL); /* a shorter pause does no harm */
+}
+
+static int take_failure(struct look *look, const xmlNode *info)
+{
+    vd_fault_from_localized(vd_xml_child(info, "error"), &look->task->fault);
+    look->state = vd_fault_tell(&look->task->fault, look->call->what, look->err);
+    return VD_OK;
+}
+
+static int take_info(void *data, const xmlNode *object)
+{
+    struct look *look = data;
+    const xmlNode *info = vd_props_get(object, "info");
+    const char *state = vd_xml_child_text(info, "state");
+    int32_t percent;
+    look->seen = true;
+    if (!state)
+        return vd_soap_broken(look->call, "starts a task that does not tell its state", look->err);
+    if (vd_xml_i32(vd_xml_child(info, "progress"), &percent) && percent >= 0 && percent <= 100)
+        look->percent = percent;
+    if (strcmp(state, "error") == 0)
+        return take_failure(look, info);
+    if (strcmp(state, "success") != 0)
+        return VD_OK;
+    look->state = 1;
+    const xmlNode *result = vd_xml_child(info, "result");
+    const char *text = vd_xml_text(result);
+    if (vd_xml_ref_type(result)[0] && text)
+        return vd_soap_moid(look->call, result, look->task->moid, look->err);
+    return VD_OK;
+}
+
+static int look_at(struct vd_vsphere *session, const char *moid, struct look *look)
+{
+    static const char *const paths[] = {"info"};
+    VD_CLEANUP(vd_soap_call_done) struct vd_soap_call call = VD_SOAP_CALL_INIT;
+    vd_props_begin(session, &call);
+    vd_props_set(&call, "Task", paths, VD_ARRAY_SIZE(paths));
+    vd_props_object(&call, "Task", moid);
+    vd_props_object_end(&call);
+    vd_soap_what(&call, "%s", look->call->what);
+    look->seen = false;
+    int r = vd_props_run(session, &call, take_info, look, look->err);
+    if (r == VD_OK && !look->seen)
+        return vd_error_set(look->err, VD_E_NOT_FOUND,
+                            "%s: the server has forgotten the task '%s'; whether it did its work "
+                            "is not known",
+                            look->call->what, moid);
+    return r;
+}
+
+/* Some tasks cannot be cancelled, and some have just ended: waiting for the end tells. */
+static void cancel(struct vd_vsphere *session, const char *moid)
+{
+    VD_CLEANUP(vd_soap_call_done) struct vd_soap_call call = VD_SOAP_CALL_INIT;
+    VD_CLEANUP(vd_soap_reply_done) struct vd_soap_reply reply = VD_SOAP_REPLY_INIT;
+    vd_soap_begin(&call, "CancelTask", "Task", moid);
+    vd_soap_what(&call, "cancelling the task '%s'", moid);
+    VD_DISCARD(vd_soap_run(session, &call, &reply, NULL));
+}
+
+static int too_long(const struct look *look, bool cancelled, struct vd_error *err)
+{
+    if (cancelled)
+        return vd_error_set(err, VD_E_CANCELLED,
+                            "%s: cancelled, but the server's task goes on all the same",
+                            look->call->what);
+    return vd_error_set(err, VD_E_TIMED_OUT,
+                        "%s: the task has not ended after %u s; it goes on at the server, which "
+                        "may be waiting for an answer in its user interface",
+                        look->call->what, look->task->limit_ms / 1000u);
+}
+
+static int wait_for_end(struct vd_vsphere *session, const char *moid, struct look *look)
+{
+    uint64_t since = vd_clock_now_ms();
+    uint32_t pause = FIRST_PAUSE_MS, limit = look->task->limit_ms;
+    bool cancelled = false;
+    for (;;) {
+        int r = look_at(session, moid, look);
+        if (r < 0)
+            return r;
+        if (look->state != 0)
+            return look->state;
+        if (!cancelled && !vd_progress_report(look->task->progress, (uint64_t)look->percent, 100)) {
+            cancelled = true;
+            cancel(session, moid);
+            since = vd_clock_now_ms();
+            limit = CANCEL_LIMIT_MS;
+            pause = FIRST_PAUSE_MS;
+        }
+        if (vd_clock_now_ms() - since > limit)
+            return too_long(look, cancelled, look->err);
+        pause_ms(pause);
+        pause = VD_MIN(pause * 2, LONGEST_MS);
+    }
+}
+
+static int start(struct vd_vsphere *session, struct vd_soap_call *call, struct vd_task *task,
+                 char moid[VD_MOID_BYTES], struct vd_error *err)
+{
+    VD_CLEANUP(vd_soap_reply_done) struct vd_soap_reply reply = VD_SOAP_REPLY_INIT;
+    int r = vd_soap_run(session, call, &reply, err);
+    task->fault = reply.fault;
+    return r < 0 ? r : vd_soap_moid(call, vd_soap_value(&reply), moid, err);
+}
+
+static int run_once(struct vd_vsphere *session, struct vd_soap_call *call, struct vd_task *task,
+                    struct vd_error *err)
+{
+    char moid[VD_MOID_BYTES];
+    struct look look = {.call = call, .task = task, .err = err};
+    task->moid[0] = '\0';
+    int r = start(session, call, task, moid, err);
+    if (r == VD_OK)
+        r = wait_for_end(session, moid, &look);
+    return r < 0 ? r : VD_OK;
+}
+
+int vd_task_run(struct vd_vsphere *session, struct vd_soap_call *call, struct vd_task *task,
+                struct vd_error *err)
+{
+    uint64_t since = vd_clock_now_ms();
+    for (;;) {
+        struct vd_error why = VD_ERROR_INIT;
+        int r = run_once(session, call, task, &why);
+        if (r == VD_OK) {
+            /* The end is told; there is nothing left to stop. */
+            (void)vd_progress_report(task->progress, 100, 100);
+            return VD_OK;
+        }
+        if (!vd_fault_is(&task->fault, "TaskInProgress") ||
+            vd_clock_now_ms() - since > BUSY_LIMIT_MS)
+            return vd_error_set(err, r, "%s", vd_error_message(&why, r));
+        if (!vd_progress_report(task->progress, 0, 100))
+            return vd_error_set(err, VD_E_CANCELLED, "%s: cancelled", call->what);
+        pause_ms(LONGEST_MS / 2);
+    }
+}
