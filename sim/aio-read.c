@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "aio-int.h"
+#include "base/checked.h"
+#include "base/units.h"
+
+struct fragment {
+    struct vd_task task;
+    struct aio *aio;
+    struct aio_read *read;
+    uint32_t offset_bytes, length_bytes;
+    uint64_t number; /* of the connection's fragments */
+};
+
+bool aio_check_io(struct aio *aio, const struct vd_nfc_io *io, struct sim_refusal *refusal)
+{
+    const struct sim_open *open = aio_open_of(aio, io->handle);
+    struct sim_faults *faults = &aio->session->sim->faults;
+    int64_t error_at = sim_fault(faults, SIM_ERROR_FRAME);
+
+    if (!open)
+        sim_refuse(refusal, SIM_REFUSED_ARGUMENT, "no such handle");
+    else if (io->total_bytes == 0 || io->total_bytes % VD_SECTOR_BYTES ||
+             io->offset_bytes % VD_SECTOR_BYTES ||
+             !vd_range_inside(io->offset_bytes, io->total_bytes,
+                              vd_sectors_to_bytes(vd_disk_capacity(open->disk))))
+        sim_refuse(refusal, SIM_REFUSED_ARGUMENT,
+                   "offset %ju and length %u are not whole sectors of the disk",
+                   (uintmax_t)io->offset_bytes, io->total_bytes);
+    else if (!io->is_read && !open->writable)
+        sim_refuse(refusal, SIM_REFUSED_PERMISSION, "the disk is open for reading only");
+    else if (error_at > 0 && aio->io_count == (uint64_t)error_at)
+        sim_refuse(refusal, SIM_REFUSED_IO, "an error, as asked for");
+    else if (io->is_read && sim_fault_take(faults, SIM_MEMORY_ERROR))
+        sim_refuse(refusal, SIM_REFUSED_MEMORY, "Failed to allocate the requested %ju bytes",
+                   (uintmax_t)io->total_bytes + 24);
+    else
+        return true;
+    return false;
+}
+
+/* Ends the read, once, with an error. */
+static void fail(struct fragment *self, int code, const struct vd_error *why)
+{
+    struct aio *aio = self->aio;
+    struct vd_nfc_header header = {VD_NFC_IO, VD_NFC_IO_BYTES, self->read->op};
+    struct sim_refusal refusal;
+
+    pthread_mutex_lock(&aio->lock);
+    bool first = !self->read->failed;
+    self->read->failed = true;
+    pthread_mutex_unlock(&aio->lock);
+    sim_refuse_error(&refusal, code, self->read->open->path, why);
+    if (first && aio_refuse(aio, &header, &refusal, NULL) < 0)
+        sim_conn_stop(&aio->session->conn); /* no memory for an answer */
+}
+
+static void pack_raw(struct fragment *self, const uint8_t *bytes, struct vd_nfc_packed *ret)
+{
+    *ret = (struct vd_nfc_packed){VD_NFC_CODE_NONE, bytes, self->length_bytes};
+    if (sim_fault(&self->aio->session->sim->faults, SIM_SKIPZ_RAW_LABEL) > 0)
+        ret->compression = VD_NFC_CODE_SKIPZ;
+}
+
+static bool is_the_one(const struct fragment *self, enum sim_fault fault)
+{
+    int64_t number = sim_fault(&self->aio->session->sim->faults, fault);
+
+    return number > 0 && self->number == (uint64_t)number;
+}
+
+static void send_fragment(struct fragment *self, const struct vd_nfc_packed *packed)
+{
+    struct aio_read *read = self->read;
+    struct vd_nfc_header header = {VD_NFC_IO, VD_NFC_IO_BYTES, read->op};
+    struct vd_nfc_io io = {
+        .handle = is_the_one(self, SIM_BAD_STATUS) ? SIM_REFUSED_IO : 0,
+        .is_read = true,
+        .compression = packed->compression,
+        .offset_bytes = read->offset_bytes,
+        .total_bytes = read->total_bytes,
+        .fragment_offset_bytes =
+            is_the_one(self, SIM_FRAGMENT_OUTSIDE) ? read->total_bytes : self->offset_bytes,
+        .fragment_bytes = self->length_bytes,
+        .trailer_bytes = is_the_one(self, SIM_BAD_LENGTH) ? 1u << 31 : (uint32_t)packed->size,
+    };
+    struct sim_packet *packet =
+        sim_packet_new(VD_NFC_HEADER_BYTES + VD_NFC_IO_BYTES + packed->size);
+
+    if (!packet) {
+        fail(self, VD_E_NO_MEMORY, NULL);
+        return;
+    }
+    vd_nfc_io_encode(&io, packet->bytes + VD_NFC_HEADER_BYTES);
+    memcpy(packet->bytes + VD_NFC_HEADER_BYTES + VD_NFC_IO_BYTES, packed->bytes, packed->size);
+    aio_send_packet(self->aio, &header, packet);
+}
+
+/* Whole sectors are read; a fragment may be less. */
+static void make(struct fragment *self)
+{
+    struct aio_read *read = self->read;
+    uint64_t start = read->offset_bytes + self->offset_bytes;
+    uint64_t first = start / VD_SECTOR_BYTES;
+    uint64_t count = vd_bytes_to_sectors_up(start + self->length_bytes) - first;
+    VD_FREE uint8_t *buffer = malloc((size_t)vd_sectors_to_bytes(count));
+    struct vd_nfc_codec *codec = NULL;
+    struct vd_nfc_packed packed;
+    struct vd_error err = VD_ERROR_INIT;
+    int r = buffer ? vd_disk_read(read->open->disk, first, count, buffer, &err) : VD_E_NO_MEMORY;
+
+    if (r == VD_OK && read->compression != VD_NFC_CODE_NONE)
+        r = vd_nfc_codec_new(&codec);
+    if (r < 0) {
+        fail(self, r, &err);
+        return;
+    }
+    pack_raw(self, buffer + start % VD_SECTOR_BYTES, &packed);
+    if (codec && packed.compression == VD_NFC_CODE_NONE)
+        vd_nfc_pack(codec, read->compression, packed.bytes, packed.size, &packed);
+    send_fragment(self, &packed);
+    vd_nfc_codec_free(codec);
+}
+
+static void run(struct vd_task *task)
+{
+    struct fragment *self = (struct fragment *)task; /* its first member */
+    struct aio *aio = self->aio;
+
+    make(self);
+    pthread_mutex_lock(&aio->lock);
+    self->read->working--;
+    aio->working--;
+    aio->working_bytes -= self->length_bytes;
+    sim_conn_wake(&aio->session->conn);
+    pthread_cond_signal(&aio->idle);
+    pthread_mutex_unlock(&aio->lock);
+    free(self);
+}
+
+static bool start_piece(struct aio *aio, struct aio_read *read)
+{
+    struct sim_faults *faults = &aio->session->sim->faults;
+    bool reverse = sim_fault(faults, SIM_REVERSE_FRAGMENTS) > 0;
+    uint32_t piece = reverse ? read->pieces - 1 - read->next_piece : read->next_piece;
+    struct fragment *fragment = calloc(1, sizeof *fragment);
+
+    if (!fragment) {
+        sim_conn_stop(&aio->session->conn); /* nothing would try again */
+        return false;
+    }
+    fragment->task.run = run;
+    fragment->aio = aio;
+    fragment->read = read;
+    fragment->offset_bytes = piece * read->piece_bytes;
+    fragment->length_bytes = VD_MIN(read->piece_bytes, read->total_bytes - fragment->offset_bytes);
+    read->next_piece++;
+    pthread_mutex_lock(&aio->lock);
+    fragment->number = ++aio->fragments;
+    read->working++;
+    aio->working++;
+    aio->working_bytes += fragment->length_bytes;
+    pthread_mutex_unlock(&aio->lock);
+    vd_workers_submit(aio->session->sim->readers, &fragment->task);
+    return true;
+}
+
+/* Can a fragment of it be started now? */
+static bool is_ready(struct aio *aio, struct aio_read *read, bool one_at_a_time)
+{
+    pthread_mutex_lock(&aio->lock);
+    if (read->failed)
+        read->next_piece = read->pieces;
+    bool ready = read->next_piece < read->pieces && !(one_at_a_time && read->working > 0);
+    pthread_mutex_unlock(&aio->lock);
+    return ready;
+}
+
+static void forget_done(struct aio *aio)
+{
+    for (struct aio_read **at = &aio->reads; *at;) {
+        struct aio_read *read = *at;
+        pthread_mutex_lock(&aio->lock);
+        bool done = read->next_piece == read->pieces && read->working == 0;
+        pthread_mutex_unlock(&aio->lock);
+        if (done) {
+            *at = read->next;
+            aio->num_reads--;
+            free(read);
+        } else {
+            at = &read->next;
+        }
+    }
+}
+
+static bool has_room(struct aio *aio)
+{
+    pthread_mutex_lock(&aio->lock);
+    size_t working_bytes = aio->working_bytes;
+    pthread_mutex_unlock(&aio->lock);
+    return working_bytes + sim_conn_queued(&aio->session->conn) < SIM_CONN_QUEUE_BYTES;
+}
+
+void aio_schedule(void *data)
+{
+    struct aio *aio = data;
+    struct sim_faults *faults = &aio->session->sim->faults;
+    bool reverse = sim_fault(faults, SIM_REVERSE_FRAGMENTS) > 0;
+    bool take_turns = sim_fault(faults, SIM_INTERLEAVE) > 0;
+    bool started = true;
+
+    while (started && has_room(aio)) {
+        started = false;
+        for (struct aio_read *read = aio->reads; read && has_room(aio); read = read->next) {
+            while (is_ready(aio, read, reverse || take_turns) && has_room(aio) &&
+                   start_piece(aio, read)) {
+                started = true;
+                if (take_turns || reverse)
+                    break;
+            }
+        }
+    }
+    forget_done(aio);
+}
+
+bool aio_reads_done(void *data)
+{
+    const struct aio *aio = data;
+
+    return !aio->reads;
+}
+
+static bool has_place(void *data)
+{
+    const struct aio *aio = data;
+
+    return aio->num_reads < AIO_REQUESTS_MAX;
+}
+
+void aio_reads_forget(struct aio *aio)
+{
+    pthread_mutex_lock(&aio->lock);
+    while (aio->working > 0)
+        pthread_cond_wait(&aio->idle, &aio->lock);
+    pthread_mutex_unlock(&aio->lock);
+    while (aio->reads) {
+        struct aio_read *read = aio->reads;
+        aio->reads = read->next;
+        free(read);
+    }
+}
+
+/* Odd: a third of the buffer, and no whole number of sectors. */
+static uint32_t piece_bytes(const struct aio *aio)
+{
+    bool odd = sim_fault(&aio->session->sim->faults, SIM_ODD_FRAGMENTS) > 0;
+
+    return odd ? aio->buffer_bytes / 3 | 1u : aio->buffer_bytes;
+}
+
+int aio_take_read(struct aio *aio, const struct vd_nfc_header *header, const struct vd_nfc_io *io,
+                  struct vd_error *err)
+{
+    struct sim_refusal refusal;
+    struct aio_read **end = &aio->reads;
+
+    aio->io_count++;
+    if (!aio_check_io(aio, io, &refusal))
+        return aio_refuse(aio, header, &refusal, err);
+    if (!has_place(aio)) {
+        int r = sim_conn_drain(&aio->session->conn, has_place, aio, err);
+        if (r < 0)
+            return r;
+    }
+    struct aio_read *read = calloc(1, sizeof *read);
+    if (!read)
+        return vd_error_set(err, VD_E_NO_MEMORY, "out of memory");
+    read->op = header->op;
+    read->compression = io->compression;
+    read->open = aio_open_of(aio, io->handle);
+    read->offset_bytes = io->offset_bytes;
+    read->total_bytes = io->total_bytes;
+    read->piece_bytes = piece_bytes(aio);
+    read->pieces = (uint32_t)vd_div_up(read->total_bytes, read->piece_bytes);
+    while (*end)
+        end = &(*end)->next;
+    *end = read;
+    aio->num_reads++;
+    aio_schedule(aio);
+    return VD_OK;
+}

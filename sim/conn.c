@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "conn.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#define NS_PER_S  UINT64_C(1000000000)
+#define NS_PER_MS UINT64_C(1000000)
+/* An open disk without traffic is kept so long, as hosts do. */
+#define IDLE_NS (30 * 60 * NS_PER_S)
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this clock */
+    return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+int sim_conn_init(struct sim_conn *conn, struct vd_stream *stream, struct sim_faults *faults,
+                  struct vd_error *err)
+{
+    int wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+    if (wake < 0)
+        return vd_error_set_errno(err, errno, "making a connection");
+    *conn = (struct sim_conn){.stream = stream, .faults = faults, .wake = wake};
+    pthread_mutex_init(&conn->lock, NULL);
+    return VD_OK;
+}
+
+void sim_conn_done(struct sim_conn *conn)
+{
+    while (conn->first) {
+        struct sim_packet *packet = conn->first;
+        conn->first = packet->next;
+        free(packet);
+    }
+    (void)close(conn->wake); /* carries no data */
+    pthread_mutex_destroy(&conn->lock);
+}
+
+void sim_conn_wake(struct sim_conn *conn)
+{
+    uint64_t one = 1;
+
+    if (write(conn->wake, &one, sizeof one) < 0) {
+        /* full: then it is awake already */
+    }
+}
+
+void sim_conn_stop(struct sim_conn *conn)
+{
+    atomic_store(&conn->stopping, true);
+    vd_stream_interrupt(conn->stream);
+    sim_conn_wake(conn);
+}
+
+struct sim_packet *sim_packet_new(size_t size)
+{
+    struct sim_packet *packet = calloc(1, sizeof *packet + size);
+
+    if (packet)
+        packet->size = size;
+    return packet;
+}
+
+/* When the packet may leave: behind those before it at the line's speed, and then the way. */
+static void set_due_locked(struct sim_conn *conn, struct sim_packet *packet)
+{
+    int64_t bandwidth = sim_fault(conn->faults, SIM_BANDWIDTH);
+    int64_t latency_ms = sim_fault(conn->faults, SIM_LATENCY_MS);
+    uint64_t now = now_ns();
+
+    packet->due_ns = now;
+    if (bandwidth > 0) {
+        if (conn->line_free_ns < now)
+            conn->line_free_ns = now;
+        conn->line_free_ns += packet->size * NS_PER_S / (uint64_t)bandwidth;
+        packet->due_ns = conn->line_free_ns;
+    }
+    if (latency_ms > 0)
+        packet->due_ns += (uint64_t)latency_ms * NS_PER_MS;
+}
+
+void sim_conn_send(struct sim_conn *conn, struct sim_packet *packet)
+{
+    pthread_mutex_lock(&conn->lock);
+    set_due_locked(conn, packet);
+    packet->next = NULL;
+    if (conn->first)
+        conn->last->next = packet;
+    else
+        conn->first = packet;
+    conn->last = packet;
+    conn->queued_bytes += packet->size;
+    pthread_mutex_unlock(&conn->lock);
+    sim_conn_wake(conn);
+}
+
+int sim_conn_send_bytes(struct sim_conn *conn, const void *bytes, size_t size, struct vd_error *err)
+{
+    struct sim_packet *packet = sim_packet_new(size);
+
+    if (!packet)
+        return vd_error_set(err, VD_E_NO_MEMORY, "out of memory");
+    memcpy(packet->bytes, bytes, size);
+    sim_conn_send(conn, packet);
+    return VD_OK;
+}
+
+size_t sim_conn_queued(struct sim_conn *conn)
+{
+    pthread_mutex_lock(&conn->lock);
+    size_t queued = conn->queued_bytes;
+    pthread_mutex_unlock(&conn->lock);
+    return queued;
+}
+
+/* How many bytes may still leave before the connection is to be cut. */
+static uint64_t bytes_before_cut(const struct sim_conn *conn)
+{
+    uint64_t left = UINT64_MAX;
+
+    for (int i = 0; i < 2; i++) {
+        int64_t after = sim_fault(conn->faults, i == 0 ? SIM_DROP_AFTER : SIM_DROP_ONCE);
+        uint64_t at = after < 0 ? UINT64_MAX : (uint64_t)after;
+        left = VD_MIN(left, at > conn->sent_bytes ? at - conn->sent_bytes : 0);
+    }
+    return left;
+}
+
+static int cut(struct sim_conn *conn, struct vd_error *err)
+{
+    int64_t once = sim_fault(conn->faults, SIM_DROP_ONCE);
+
+    if (once >= 0 && conn->sent_bytes >= (uint64_t)once)
+        (void)sim_fault_clear(conn->faults, SIM_DROP_ONCE);
+    (void)shutdown(vd_stream_fd(conn->stream), SHUT_RDWR); /* it may be gone already */
+    return vd_error_set(err, VD_E_DISCONNECTED, "cut, as asked for");
+}
+
+static void drop_first(struct sim_conn *conn, struct sim_packet *packet)
+{
+    pthread_mutex_lock(&conn->lock);
+    conn->first = packet->next;
+    conn->queued_bytes -= packet->size;
+    pthread_mutex_unlock(&conn->lock);
+    free(packet);
+    conn->sent_of_first = 0;
+    conn->sent_packets++;
+}
+
+static struct sim_packet *first_packet(struct sim_conn *conn)
+{
+    int64_t stall = sim_fault(conn->faults, SIM_STALL);
+
+    if (stall >= 0 && conn->sent_packets >= (uint64_t)stall)
+        return NULL;
+    pthread_mutex_lock(&conn->lock);
+    struct sim_packet *packet = conn->first;
+    pthread_mutex_unlock(&conn->lock);
+    return packet;
+}
+
+/* Sends what is due, as far as it goes without waiting. *ret_due_ns: when more is due; UINT64_MAX:
+ * nothing is queued. VD_STREAM_WAIT: the peer takes no more now. */
+static int send_due(struct sim_conn *conn, uint64_t *ret_due_ns, struct vd_error *err)
+{
+    struct sim_packet *packet;
+
+    *ret_due_ns = UINT64_MAX;
+    while ((packet = first_packet(conn)) != NULL) {
+        size_t put = 0;
+        uint64_t allowed = bytes_before_cut(conn);
+        if (packet->due_ns > now_ns()) {
+            *ret_due_ns = packet->due_ns;
+            return VD_OK;
+        }
+        if (allowed == 0)
+            return cut(conn, err);
+        size_t size = VD_MIN(packet->size - conn->sent_of_first, allowed);
+        int r =
+            vd_stream_try_write(conn->stream, packet->bytes + conn->sent_of_first, size, &put, err);
+        if (r != VD_OK)
+            return r;
+        conn->sent_bytes += put;
+        conn->sent_of_first += put;
+        if (conn->sent_of_first == packet->size)
+            drop_first(conn, packet);
+    }
+    return VD_OK;
+}
+
+static int wait_for(struct sim_conn *conn, bool reading, bool writing, uint64_t due_ns,
+                    struct vd_error *err)
+{
+    struct pollfd fds[] = {
+        {vd_stream_fd(conn->stream), vd_stream_events(conn->stream, reading, writing), 0},
+        {conn->wake, POLLIN, 0},
+    };
+    uint64_t now = now_ns();
+    uint64_t idle = IDLE_NS;
+    uint64_t left = due_ns == UINT64_MAX ? idle : due_ns > now ? due_ns - now : 0;
+    struct timespec timeout = {(time_t)(left / NS_PER_S), (long)(left % NS_PER_S)};
+    uint64_t ignored;
+
+    int n = ppoll(fds, 2, &timeout, NULL);
+    if (n < 0 && errno != EINTR)
+        return vd_error_set_errno(err, errno, "waiting for a client");
+    if (n == 0 && due_ns == UINT64_MAX)
+        return vd_error_set(err, VD_E_TIMED_OUT, "a client was silent for 30 minutes");
+    if (n > 0 && !reading && (fds[0].revents & (POLLERR | POLLHUP)))
+        return vd_error_set(err, VD_E_DISCONNECTED, "the client is gone");
+    if (n > 0 && fds[1].revents && read(conn->wake, &ignored, sizeof ignored) < 0)
+        return VD_OK; /* somebody else's wake was taken together with it */
+    return VD_OK;
+}
+
+/* Looks around once: sends, reads if `buffer`, and waits when nothing goes. */
+static int step(struct sim_conn *conn, void *buffer, size_t size, size_t *ret, struct vd_error *err)
+{
+    uint64_t due_ns;
+    uint64_t sent_bytes = conn->sent_bytes;
+
+    *ret = 0;
+    if (atomic_load(&conn->stopping))
+        return vd_error_set(err, VD_E_CANCELLED, "the simulator ends");
+    if (conn->pump)
+        conn->pump(conn->pump_data);
+    int r = send_due(conn, &due_ns, err);
+    bool writing = r == VD_STREAM_WAIT;
+    if (r < 0)
+        return r;
+    if (size > 0) {
+        r = vd_stream_try_read(conn->stream, buffer, size, ret, err);
+        if (r == VD_OK && *ret == 0)
+            return vd_error_set(err, VD_E_DISCONNECTED, "the client is gone");
+        if (r != VD_STREAM_WAIT)
+            return r;
+    }
+    if (conn->sent_bytes != sent_bytes)
+        return VD_OK; /* there is room again, which the pump may use */
+    return wait_for(conn, size > 0, writing, due_ns, err);
+}
+
+int sim_conn_read(struct sim_conn *conn, void *buffer, size_t size, struct vd_error *err)
+{
+    for (size_t done = 0; done < size;) {
+        size_t got;
+        int r = step(conn, (uint8_t *)buffer + done, size - done, &got, err);
+        if (r < 0)
+            return r;
+        done += got;
+    }
+    return VD_OK;
+}
+
+int sim_conn_skip(struct sim_conn *conn, size_t size, struct vd_error *err)
+{
+    uint8_t nothing[4096];
+
+    while (size > 0) {
+        size_t part = VD_MIN(size, sizeof nothing);
+        int r = sim_conn_read(conn, nothing, part, err);
+        if (r < 0)
+            return r;
+        size -= part;
+    }
+    return VD_OK;
+}
+
+static bool is_drained(struct sim_conn *conn, bool (*is_done)(void *data), void *data)
+{
+    if (conn->pump)
+        conn->pump(conn->pump_data); /* what was waited for may have happened */
+    return sim_conn_queued(conn) == 0 && (!is_done || is_done(data));
+}
+
+int sim_conn_drain(struct sim_conn *conn, bool (*is_done)(void *data), void *data,
+                   struct vd_error *err)
+{
+    while (!is_drained(conn, is_done, data)) {
+        size_t got;
+        int r = step(conn, NULL, 0, &got, err);
+        if (r < 0)
+            return r;
+    }
+    return VD_OK;
+}
+
+int sim_conn_make_room(struct sim_conn *conn, struct vd_error *err)
+{
+    while (sim_conn_queued(conn) > SIM_CONN_QUEUE_BYTES) {
+        size_t got;
+        int r = step(conn, NULL, 0, &got, err);
+        if (r < 0)
+            return r;
+    }
+    return VD_OK;
+}
