@@ -175,10 +175,14 @@ static void connection_lost(struct vd_nfc_pump *pump, int code, const struct vd_
     struct vd_nfc_op *ops = vd_nfc_session_take_all(pump->link.session);
     vd_log(pump->options.log, VD_LOG_WARNING, "NFC: '%s': %s", pump->path, why->text);
     vd_nfc_link_close(&pump->link, false);
-    if (can_be_mended(code))
+    if (can_be_mended(code) && pump->attempts < ATTEMPTS_MAX) {
         put_back(pump, ops);
-    else
-        fail_list(pump, ops, code, why);
+        return;
+    }
+    fail_list(pump, ops, code, why);
+    if (pump->attempts >= ATTEMPTS_MAX)
+        fail_waiting(pump, code, why); /* they would fare no better */
+    pump->attempts = 0;
 }
 
 static int same_disk(const struct vd_nfc_pump *pump, struct vd_error *err)
