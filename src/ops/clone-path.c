@@ -33,16 +33,17 @@ static int clone_to_stream(struct vd_disk *source, const char *path,
     return r < 0 ? r : vd_target_finish(target, err);
 }
 
-static int clone_disk(struct vd_disk *source, const char *path, struct vd_clone_params *params,
-                      const struct vd_progress *progress, struct vd_error *err)
+int vd_clone_open(struct vd_disk *source, const char *to, const struct vd_clone_params *params,
+                  const struct vd_progress *progress, struct vd_error *err)
 {
+    struct vd_clone_params known = *params;
     struct vd_disk_info info;
     vd_disk_info(source, &info);
-    if (params->type == VD_DISK_UNKNOWN)
-        params->type = info.type;
-    if (params->type == VD_DISK_STREAM_OPTIMIZED)
-        return clone_to_stream(source, path, params, progress, err);
-    return vd_clone(source, path, params, NULL, progress, err);
+    if (known.type == VD_DISK_UNKNOWN)
+        known.type = info.type;
+    if (known.type == VD_DISK_STREAM_OPTIMIZED)
+        return clone_to_stream(source, to, &known, progress, err);
+    return vd_clone(source, to, &known, NULL, progress, err);
 }
 
 int vd_clone_path(const char *from, const struct vd_vmdk_options *options, const char *to,
@@ -51,10 +52,9 @@ int vd_clone_path(const char *from, const struct vd_vmdk_options *options, const
 {
     VD_CLEANUP(vd_disk_free_cleanup) struct vd_disk *source = NULL;
     struct vd_vmdk_options reading = *options;
-    struct vd_clone_params known = *params;
     reading.flags |= VD_VMDK_READ_ONLY;
     int r = vd_vmdk_open(from, &reading, &source, err);
-    if (r == VD_OK && known.overwrite)
+    if (r == VD_OK && params->overwrite)
         r = refuse_itself(from, to, &reading, err);
-    return r < 0 ? r : clone_disk(source, to, &known, progress, err);
+    return r < 0 ? r : vd_clone_open(source, to, params, progress, err);
 }

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The content of a disk into another that is there already. */
+#ifndef VD_OPS_FILL_H
+#define VD_OPS_FILL_H
+
+#include "base/progress.h"
+#include "disk/disk.h"
+
+/* Makes `target`, which is open for writing, read as `source` does, and as zeros behind its end,
+ * and flushes it. Zeros are written only where the target's map has data. VD_E_INVALID_ARG for a
+ * target that is smaller, before anything is written; after any other failure a part of it is.
+ * Progress in bytes of the target. */
+VD_MUST_CHECK int vd_fill_disk(struct vd_disk *source, struct vd_disk *target,
+                               const struct vd_progress *progress, struct vd_error *err);
+
+#endif
