@@ -23,9 +23,10 @@ MAY_USE = {
     "nfc": ["base", "block", "codec", "disk", "net"],
     "vsphere": ["base", "block", "codec", "disk", "net", "nfc"],
     "vmdk": ["base", "block", "codec", "disk"],
+    "transport": ["base", "block", "codec", "disk", "net", "nfc", "vmdk", "vsphere"],
     "ops": ["base", "block", "codec", "disk", "vmdk"],
-    "vdisk": ["base", "block", "codec", "disk", "vmdk", "ops"],
-    "vix": ["base", "block", "codec", "disk", "vmdk", "ops"],
+    "vdisk": ["base", "block", "codec", "disk", "net", "nfc", "vmdk", "vsphere", "transport", "ops"],
+    "vix": ["base", "block", "codec", "disk", "net", "nfc", "vmdk", "vsphere", "transport", "ops"],
 }
 
 
