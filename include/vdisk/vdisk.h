@@ -104,7 +104,8 @@ enum vdisk_flag {
  * Credentials are user and password, or cookie, or ticket. They are kept until the disk is closed,
  * because ending the access asks for them again, never logged, and wiped then.
  *
- * The built-in engine opens disks on this machine; with a server it answers VDISK_E_NOT_SUPPORTED.
+ * The built-in engine takes a password or a cookie. It trusts a server by its thumbprint, or by the
+ * authorities this machine trusts where none is given. Of transports it has "nbdssl" and "nbd".
  */
 struct vdisk_params {
     size_t size;       /* of this structure, which VDISK_PARAMS_INIT sets */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The provider that is built in: disks on this machine. */
+/* The provider that is built in. */
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -9,6 +9,7 @@
 #include "ops/clone-path.h"
 #include "ops/grow.h"
 #include "ops/unlink.h"
+#include "transport/server.h"
 #include "vdisk/blocks.h"
 #include "vdisk/engine-types.h"
 #include "vdisk/failure.h"
@@ -26,20 +27,73 @@
 
 struct engine {
     const struct vdisk_params *params;
-    struct vd_disk *disk;   /* NULL unless open */
-    bool zeros_count;       /* a zero run hides a parent that is not open */
-    struct vdisk_info info; /* as at open, because the database may change under it */
-    char *parent;           /* its strings */
+    struct vd_server *server; /* NULL: this machine */
+    struct vd_disk *disk;     /* NULL unless open */
+    bool zeros_count;         /* a zero run hides a parent that is not open */
+    struct vdisk_info info;   /* as at open, because the database may change under it */
+    char *parent;             /* its strings */
     char *uuid;
 };
 
+static struct vd_server_options server_options(const struct vdisk_params *params)
+{
+    struct vd_server_options options = {
+        .login = {.server = {.host = params->server,
+                             .port = (uint16_t)params->port,
+                             .trust = {.host_name = params->server,
+                                       .thumbprint = params->thumbprint}},
+                  .credential = params->cookie ? VD_VSPHERE_COOKIE : VD_VSPHERE_PASSWORD,
+                  .user = params->user,
+                  .password = params->cookie ? params->session_key : params->password,
+                  .cookie = params->cookie,
+                  .log = vd_native_log()},
+        .vm = params->vmx_spec,
+        .snapshot = params->fcd_id ? params->fcd_snapshot : params->snapshot,
+        .datastore_moid = params->fcd_datastore,
+        .disk_id = params->fcd_id,
+        .modes = params->transports,
+    };
+    return options;
+}
+
+static int server_new(const struct vdisk_params *params, struct vd_server **ret,
+                      struct vdisk_error *err)
+{
+    struct vd_error told = VD_ERROR_INIT;
+    if (!vd_native_params_remote(params))
+        return 0;
+    if (__builtin_popcount(params->flags & (VDISK_ZLIB | VDISK_FASTLZ | VDISK_SKIPZ)) > 1)
+        return vd_native_fail(err, VD_E_INVALID_ARG,
+                              "opening '%s': flags 0x%x ask for more than one compression",
+                              vd_native_params_name(params), params->flags);
+    if (params->ticket)
+        return vd_native_fail(err, VD_E_NOT_SUPPORTED,
+                              "connecting to '%s': tickets are for a VixDiskLib in 'libdir'; the "
+                              "built-in engine takes a password or a cookie",
+                              params->server);
+    if (params->port > UINT16_MAX || params->nfc_port > UINT16_MAX)
+        return vd_native_fail(err, VD_E_INVALID_ARG,
+                              "connecting to '%s': ports %u and %u, where 65535 is the last",
+                              params->server, params->port, params->nfc_port);
+    const struct vd_server_options options = server_options(params);
+    int r = vd_server_new(&options, ret, &told);
+    return r < 0 ? vd_native_fail_from(err, r, &told) : 0;
+}
+
 static int engine_load(const struct vdisk_params *params, void **ret_self, struct vdisk_error *err)
 {
+    struct vd_server *server = NULL;
+    int r = server_new(params, &server, err);
+    if (r < 0)
+        return r;
     struct engine *engine = calloc(1, sizeof *engine);
-    if (!engine)
+    if (!engine) {
+        vd_server_free(server);
         return vd_native_fail(err, VD_E_NO_MEMORY, "opening '%s': out of memory",
                               vd_native_params_name(params));
+    }
     engine->params = params;
+    engine->server = server;
     *ret_self = engine;
     return 0;
 }
@@ -47,28 +101,47 @@ static int engine_load(const struct vdisk_params *params, void **ret_self, struc
 static void engine_unload(void *self)
 {
     struct engine *engine = self;
+    vd_server_free(engine->server);
     free(engine->parent);
     free(engine->uuid);
     free(engine);
 }
 
-/* Only a server wants to be told, and with one it does not come to that. */
-static int engine_nothing(void *self, struct vdisk_error *err)
+static int engine_prepare(void *self, struct vdisk_error *err)
 {
-    (void)self;
-    (void)err;
-    return 0;
+    const struct engine *engine = self;
+    struct vd_error told = VD_ERROR_INIT;
+    if (!engine->server || !engine->params->identity)
+        return 0;
+    int r = vd_server_prepare_access(engine->server, engine->params->identity, &told);
+    return r < 0 ? vd_native_fail_from(err, r, &told) : 0;
+}
+
+static int engine_end_access(void *self, struct vdisk_error *err)
+{
+    const struct engine *engine = self;
+    struct vd_error told = VD_ERROR_INIT;
+    if (!engine->server || !engine->params->identity)
+        return 0;
+    int r = vd_server_end_access(engine->server, engine->params->identity, &told);
+    return r < 0 ? vd_native_fail_from(err, r, &told) : 0;
 }
 
 static int engine_connect(void *self, struct vdisk_error *err)
 {
     const struct engine *engine = self;
-    if (!vd_native_params_remote(engine->params))
-        return 0;
-    return vd_native_fail(err, VD_E_NOT_SUPPORTED,
-                          "connecting to '%s': the built-in engine opens disks on this machine "
-                          "only; a VixDiskLib in 'libdir' may reach others",
-                          engine->params->server);
+    struct vd_transport_place place;
+    struct vd_error told = VD_ERROR_INIT;
+    int r = engine->server ? vd_server_place(engine->server, &place, &told) : VD_OK;
+    return r < 0 ? vd_native_fail_from(err, r, &told) : 0;
+}
+
+/* The login is ended with the server, once the access was. */
+static int engine_disconnect(void *self, struct vdisk_error *err)
+{
+    (void)self;
+    (void)err;
+    return 0;
 }
 
 static struct vd_vmdk_options options_of(const struct engine *engine)
@@ -124,12 +197,38 @@ static bool keep_info(struct engine *engine, const struct vd_disk_info *info)
     return (!info->parent_hint || engine->parent) && (!info->uuid || engine->uuid);
 }
 
+static enum vd_transport_compression compression_of(const struct vdisk_params *params)
+{
+    if (params->flags & VDISK_ZLIB)
+        return VD_TRANSPORT_ZLIB;
+    if (params->flags & VDISK_FASTLZ)
+        return VD_TRANSPORT_FASTLZ;
+    return params->flags & VDISK_SKIPZ ? VD_TRANSPORT_SKIPZ : VD_TRANSPORT_PLAIN;
+}
+
+/* The disk of the params, wherever it is. */
+static int find_disk(const struct engine *engine, const struct vd_vmdk_options *options,
+                     struct vd_disk **ret, struct vd_error *err)
+{
+    struct vd_transport_place place = {0};
+    const struct vd_transport_request request = {
+        .place = &place,
+        .path = engine->params->path,
+        .local = options,
+        .compression = compression_of(engine->params),
+        .nfc_port = engine->params->nfc_port,
+        .log = vd_native_log(),
+    };
+    int r = engine->server ? vd_server_place(engine->server, &place, err) : VD_OK;
+    return r < 0 ? r : vd_transport_open(&request, ret, err);
+}
+
 static int engine_open(void *self, struct vdisk_error *err)
 {
     struct engine *engine = self;
     struct vd_error told = VD_ERROR_INIT;
     struct vd_vmdk_options options = options_of(engine);
-    int r = vd_vmdk_open(engine->params->path, &options, &engine->disk, &told);
+    int r = find_disk(engine, &options, &engine->disk, &told);
     if (r < 0)
         return vd_native_fail_from(err, r, &told);
     struct vd_disk_info info;
@@ -138,7 +237,8 @@ static int engine_open(void *self, struct vdisk_error *err)
     if (keep_info(engine, &info))
         return 0;
     vd_disk_free(VD_TAKE_PTR(engine->disk)); /* nothing was written */
-    return vd_native_fail(err, VD_E_NO_MEMORY, "opening '%s': out of memory", engine->params->path);
+    return vd_native_fail(err, VD_E_NO_MEMORY, "opening '%s': out of memory",
+                          vd_native_params_name(engine->params));
 }
 
 static void engine_limits(void *self, struct vd_native_limits *ret)
@@ -262,17 +362,28 @@ static int engine_meta_keys(void *self, char **ret, struct vdisk_error *err)
     return 0;
 }
 
+/* What is done with files of this machine. */
+static int check_local(const struct engine *engine, const char *doing, struct vd_error *err)
+{
+    if (!engine->server)
+        return VD_OK;
+    return vd_error_set(err, VD_E_NOT_SUPPORTED, "%s '%s': not possible on a server", doing,
+                        vd_native_params_name(engine->params));
+}
+
 static int engine_create(void *self, const struct vdisk_create_params *create,
                          struct vdisk_error *err)
 {
     const struct engine *engine = self;
     struct vd_error told = VD_ERROR_INIT;
     struct vd_native_progress progress;
+    int r = check_local(engine, "creating", &told);
     struct vd_vmdk_create_params params = {
         .capacity_sectors = create->capacity_bytes / VD_SECTOR_BYTES,
         .hw_version = create->hw_version,
     };
-    int r = vd_native_type_of(engine->params->path, create, &params.type, &told);
+    if (r == VD_OK)
+        r = vd_native_type_of(engine->params->path, create, &params.type, &told);
     if (r == VD_OK)
         r = vd_native_adapter_of(engine->params->path, create, &params.adapter, &told);
     vd_native_progress_init(&progress, create);
@@ -293,6 +404,17 @@ static int take_clone_params(const char *path, const struct vdisk_create_params 
     return r < 0 ? r : vd_native_type_of(path, create, &ret->type, err);
 }
 
+static int clone_from_server(const struct engine *engine, const char *path,
+                             const struct vd_clone_params *params,
+                             const struct vd_progress *progress, struct vd_error *err)
+{
+    VD_CLEANUP(vd_disk_free_cleanup) struct vd_disk *source = NULL;
+    struct vd_vmdk_options options = options_of(engine);
+    options.flags |= VD_VMDK_READ_ONLY;
+    int r = find_disk(engine, &options, &source, err);
+    return r < 0 ? r : vd_clone_open(source, path, params, progress, err);
+}
+
 static int engine_clone(void *self, const char *path, const struct vdisk_create_params *create,
                         struct vdisk_error *err)
 {
@@ -303,7 +425,9 @@ static int engine_clone(void *self, const char *path, const struct vdisk_create_
     struct vd_clone_params params;
     int r = take_clone_params(path, create, &params, &told);
     vd_native_progress_init(&progress, create);
-    if (r == VD_OK)
+    if (r == VD_OK && engine->server)
+        r = clone_from_server(engine, path, &params, &progress.progress, &told);
+    else if (r == VD_OK)
         r = vd_clone_path(engine->params->path, &options, path, &params, &progress.progress, &told);
     return vd_native_progress_end(&progress, r < 0 ? vd_native_fail_from(err, r, &told) : 0);
 }
@@ -317,7 +441,9 @@ static int engine_grow(void *self, uint64_t capacity_sectors, struct vdisk_error
         .update_geometry = true,
     };
     struct vd_error told = VD_ERROR_INIT;
-    int r = vd_grow(engine->params->path, &options, &params, NULL, &told);
+    int r = check_local(engine, "growing", &told);
+    if (r == VD_OK)
+        r = vd_grow(engine->params->path, &options, &params, NULL, &told);
     return r < 0 ? vd_native_fail_from(err, r, &told) : 0;
 }
 
@@ -326,17 +452,19 @@ static int engine_unlink(void *self, struct vdisk_error *err)
     const struct engine *engine = self;
     const struct vd_vmdk_options options = options_of(engine);
     struct vd_error told = VD_ERROR_INIT;
-    int r = vd_unlink(engine->params->path, &options, false, &told);
+    int r = check_local(engine, "removing", &told);
+    if (r == VD_OK)
+        r = vd_unlink(engine->params->path, &options, false, &told);
     return r < 0 ? vd_native_fail_from(err, r, &told) : 0;
 }
 
 const struct vd_native_provider vd_native_engine = {
     .load = engine_load,
     .unload = engine_unload,
-    .prepare = engine_nothing,
-    .end_access = engine_nothing,
+    .prepare = engine_prepare,
+    .end_access = engine_end_access,
     .connect = engine_connect,
-    .disconnect = engine_nothing,
+    .disconnect = engine_disconnect,
     .open = engine_open,
     .close = engine_close,
     .limits = engine_limits,
