@@ -520,7 +520,8 @@ void VixDiskLib_Exit(void);
 
 /* Colon-separated; static. */
 const char *VixDiskLib_ListTransportModes(void);
-/* Takes back what a crashed program left: nothing on this machine. Both counters may be NULL. */
+/* Takes back what a crashed program left: by disks of this machine and over nbd and nbdssl that is
+ * nothing, and nobody is asked. Both counters may be NULL. */
 VixError VixDiskLib_Cleanup(const VixDiskLibConnectParams *connectParams, uint32 *numCleanedUp,
                             uint32 *numRemaining);
 
@@ -533,7 +534,11 @@ void VixDiskLib_FreeConnectParams(VixDiskLibConnectParams *connectParams);
 /* NULL parameters: a connection to this machine. */
 VixError VixDiskLib_Connect(const VixDiskLibConnectParams *connectParams,
                             VixDiskLibConnection *connection);
-/* With `readOnly` every disk opened on the connection is read-only. */
+/* With `readOnly` every disk opened on the connection is read-only. `snapshotRef` is the moref of a
+ * snapshot of the machine: a path of one of its disks then means the file the snapshot froze.
+ * `transportModes` are tried from left to right, NULL and "" being those of
+ * VixDiskLib_ListTransportModes. A server is not asked before a disk is opened, so that what is
+ * wrong with it shows there. */
 VixError VixDiskLib_ConnectEx(const VixDiskLibConnectParams *connectParams, Bool readOnly,
                               const char *snapshotRef, const char *transportModes,
                               VixDiskLibConnection *connection);

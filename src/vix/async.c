@@ -167,7 +167,7 @@ static int request_submit(struct vd_vix_disk *disk, const struct vd_vix_request 
     *request = *wanted;
     request->disk = disk;
     request->task.run = request_run;
-    vd_workers_submit(vd_vix_workers(), &request->task);
+    vd_workers_submit(vd_vix_workers(disk->remote), &request->task);
     return VD_OK;
 }
 

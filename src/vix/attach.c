@@ -18,6 +18,14 @@ static int check_handles(VixDiskLibHandle parent, VixDiskLibHandle child, struct
                         (const void *)parent);
 }
 
+/* Links are joined as files of this machine. */
+static int check_local(const struct vd_vix_disk *parent, const struct vd_vix_disk *child,
+                       struct vd_error *err)
+{
+    int r = vd_vix_disk_check_local(parent, "attaching to", err);
+    return r < 0 ? r : vd_vix_disk_check_local(child, "attaching", err);
+}
+
 static int attach_check(VixDiskLibHandle parent, VixDiskLibHandle child, struct vd_error *err)
 {
     struct vd_vix_disk *above;
@@ -29,7 +37,9 @@ static int attach_check(VixDiskLibHandle parent, VixDiskLibHandle child, struct 
         return r;
     r = vd_vix_disk_get(parent, &below, err);
     if (r == VD_OK) {
-        r = vd_vmdk_check_join(below->disk, above->disk, err);
+        r = check_local(below, above, err);
+        if (r == VD_OK)
+            r = vd_vmdk_check_join(below->disk, above->disk, err);
         vd_vix_put(&below->node);
     }
     vd_vix_put(&above->node);
@@ -47,7 +57,9 @@ VD_VIX_EXPORT VixError VixDiskLib_IsAttachPossible(VixDiskLibHandle parent, VixD
 static int attach_claimed(struct vd_vix_disk *parent, struct vd_vix_disk *child,
                           struct vd_error *err)
 {
-    int r = vd_vmdk_join(parent->disk, child->disk, err);
+    int r = check_local(parent, child, err);
+    if (r == VD_OK)
+        r = vd_vmdk_join(parent->disk, child->disk, err);
     if (r < 0) {
         struct vd_error late = VD_ERROR_INIT;
         int closed = vd_disk_close(VD_TAKE_PTR(parent->disk), &late);

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "base/units.h"
+#include "transport/transport.h"
 #include "vix/disk.h"
 #include "vix/export.h"
 #include "vix/given.h"
@@ -83,10 +85,11 @@ static int add_runs(struct query *query, const struct vd_run *runs, size_t count
     return VD_OK;
 }
 
-static int collect(struct query *query, struct vd_error *err)
+/* From sector `at` to the end. */
+static int collect_by_map(struct query *query, uint64_t at, struct vd_error *err)
 {
     struct vd_run runs[RUNS_AT_ONCE];
-    for (uint64_t at = query->start; at < query->end;) {
+    while (at < query->end) {
         size_t count;
         int r =
             vd_disk_map(query->disk->disk, at, query->end - at, runs, RUNS_AT_ONCE, &count, err);
@@ -98,6 +101,47 @@ static int collect(struct query *query, struct vd_error *err)
         at = runs[count - 1].start_sectors + runs[count - 1].length_sectors;
     }
     return VD_OK;
+}
+
+static int add_bits(struct query *query, const uint8_t *bitmap, uint64_t chunks)
+{
+    for (uint64_t i = 0; i < chunks; i++) {
+        uint64_t start = query->start + i * query->chunk;
+        if (bitmap[i / 8] >> i % 8 & 1 && add_chunks(query, start, start + query->chunk) < 0)
+            return VD_E_NO_MEMORY;
+    }
+    return VD_OK;
+}
+
+/* The whole chunks, as the host of the disk tells them in one answer; *ret_at is where it ends, and
+ * stays the start where the host does not tell. */
+static int collect_from_host(struct query *query, uint64_t *ret_at, struct vd_error *err)
+{
+    struct vd_error why = VD_ERROR_INIT;
+    struct vd_disk *disk = query->disk->disk;
+    uint64_t chunks = (query->end - query->start) / query->chunk;
+    VD_FREE uint8_t *bitmap = calloc(vd_div_up(chunks + 1, 32), 4);
+    int r = bitmap ? VD_OK : VD_E_NO_MEMORY;
+    *ret_at = query->start;
+    if (r == VD_OK && chunks > 0)
+        r = vd_transport_query_allocated(disk, vd_sectors_to_bytes(query->start),
+                                         vd_sectors_to_bytes(query->chunk), chunks, bitmap, &why);
+    if (r == VD_E_NOT_SUPPORTED)
+        return VD_OK;
+    if (r == VD_OK)
+        r = add_bits(query, bitmap, chunks);
+    if (r < 0)
+        return vd_error_set(err, r, "listing the blocks of '%s': %s", vd_disk_path(disk),
+                            vd_error_message(&why, r));
+    *ret_at += chunks * query->chunk;
+    return VD_OK;
+}
+
+static int collect(struct query *query, struct vd_error *err)
+{
+    uint64_t at = query->start;
+    int r = query->disk->remote ? collect_from_host(query, &at, err) : VD_OK;
+    return r < 0 ? r : collect_by_map(query, at, err);
 }
 
 static const char *query_fault(uint64_t start, uint64_t count, uint64_t chunk, uint64_t capacity)

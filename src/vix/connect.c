@@ -4,10 +4,14 @@
 #include <stdlib.h>
 
 #include "vix/report.h"
+#include "vix/server.h"
 
+/* Logs out of a server: nobody holds the lock of the registry. */
 static void connection_destroy(struct vd_vix_node *node)
 {
-    vd_vix_params_done(&((struct vd_vix_connection *)node)->params);
+    struct vd_vix_connection *connection = (struct vd_vix_connection *)node;
+    vd_server_free(connection->server);
+    vd_vix_params_done(&connection->params);
 }
 
 int vd_vix_connection_get(VixDiskLibConnection handle, struct vd_vix_connection **ret,
@@ -30,34 +34,40 @@ void vd_vix_connections_end(void)
         vd_vix_put(node);
 }
 
+/* A server is asked nothing here: what is wrong with it shows when a disk is opened. */
 static int connection_fill(struct vd_vix_connection *connection,
-                           const VixDiskLibConnectParams *params, bool read_only,
-                           struct vd_error *err)
+                           const VixDiskLibConnectParams *params,
+                           const struct vd_vix_access *access, struct vd_error *err)
 {
     connection->node.kind = VD_VIX_CONNECTION;
     connection->node.destroy = connection_destroy;
-    connection->read_only = read_only;
     int r = vd_vix_params_copy(params, &connection->params, err);
+    if (r == VD_OK && vd_vix_params_remote(params))
+        r = vd_vix_server_new(&connection->params, access, &connection->server, err);
+    if (r == VD_OK && vd_vix_add(&connection->node, connection) < 0)
+        r = vd_error_set(err, VD_E_NOT_INITIALISED, "the library is not initialised");
     if (r < 0)
-        return r;
-    r = vd_vix_add(&connection->node, connection);
-    if (r < 0)
-        vd_vix_params_done(&connection->params);
-    return r < 0 ? vd_error_set(err, r, "the library is not initialised") : VD_OK;
+        connection_destroy(&connection->node);
+    return r;
 }
 
 static int connection_new(const VixDiskLibConnectParams *params, bool read_only,
-                          VixDiskLibConnection *ret, struct vd_error *err)
+                          const struct vd_vix_access *access, VixDiskLibConnection *ret,
+                          struct vd_error *err)
 {
+    int r = VD_OK;
     if (!vd_vix_registry_is_open())
         return vd_error_set(err, VD_E_NOT_INITIALISED, "the library is not initialised");
     if (vd_vix_params_remote(params))
-        return vd_vix_params_refuse("connecting to", params, err);
+        r = vd_vix_params_check("connecting to", params, err);
+    if (r < 0)
+        return r;
 
     VD_FREE struct vd_vix_connection *connection = calloc(1, sizeof *connection);
     if (!connection)
         return vd_error_set(err, VD_E_NO_MEMORY, "connecting: out of memory");
-    int r = connection_fill(connection, params, read_only, err);
+    connection->read_only = read_only;
+    r = connection_fill(connection, params, access, err);
     if (r < 0)
         return r;
     *ret = (VixDiskLibConnection)(void *)VD_TAKE_PTR(connection);
@@ -65,13 +75,14 @@ static int connection_new(const VixDiskLibConnectParams *params, bool read_only,
 }
 
 static VixError connect_as(const char *function, const VixDiskLibConnectParams *params,
-                           bool read_only, VixDiskLibConnection *connection)
+                           bool read_only, const struct vd_vix_access *access,
+                           VixDiskLibConnection *connection)
 {
     struct vd_error err = VD_ERROR_INIT;
     int r;
     if (connection) {
         *connection = NULL;
-        r = connection_new(params, read_only, connection, &err);
+        r = connection_new(params, read_only, access, connection, &err);
     } else {
         r = vd_error_set(&err, VD_E_INVALID_ARG, "nowhere to put the connection: it is NULL");
     }
@@ -81,7 +92,8 @@ static VixError connect_as(const char *function, const VixDiskLibConnectParams *
 VD_VIX_EXPORT VixError VixDiskLib_Connect(const VixDiskLibConnectParams *connectParams,
                                           VixDiskLibConnection *connection)
 {
-    return connect_as("VixDiskLib_Connect", connectParams, false, connection);
+    const struct vd_vix_access access = {0};
+    return connect_as("VixDiskLib_Connect", connectParams, false, &access, connection);
 }
 
 /* A snapshot belongs to a virtual machine and a transport to a network; a disk on this machine has
@@ -91,9 +103,8 @@ VD_VIX_EXPORT VixError VixDiskLib_ConnectEx(const VixDiskLibConnectParams *conne
                                             const char *transportModes,
                                             VixDiskLibConnection *connection)
 {
-    (void)snapshotRef;
-    (void)transportModes;
-    return connect_as("VixDiskLib_ConnectEx", connectParams, readOnly != 0, connection);
+    const struct vd_vix_access access = {.snapshot = snapshotRef, .modes = transportModes};
+    return connect_as("VixDiskLib_ConnectEx", connectParams, readOnly != 0, &access, connection);
 }
 
 VD_VIX_EXPORT VixError VixDiskLib_Disconnect(VixDiskLibConnection connection)

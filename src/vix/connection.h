@@ -10,10 +10,13 @@
 #include "vix/params.h"
 #include "vix/registry.h"
 
+struct vd_server;
+
 struct vd_vix_connection {
     struct vd_vix_node node;
     bool read_only;
     struct vd_vix_params params; /* as they were given */
+    struct vd_server *server;    /* NULL: this machine */
 };
 
 /* With a reference, which vd_vix_put of its node gives back. */

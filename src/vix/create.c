@@ -117,7 +117,9 @@ VD_VIX_EXPORT VixError VixDiskLib_CreateChild(VixDiskLibHandle diskHandle, const
     int r = vd_vix_disk_get(diskHandle, &parent, &err);
     if (r == VD_OK) {
         enum vd_disk_type type;
-        r = child_check(childPath, diskType, &type, &err);
+        r = vd_vix_disk_check_local(parent, "creating a child of", &err);
+        if (r == VD_OK)
+            r = child_check(childPath, diskType, &type, &err);
         if (r == VD_OK)
             r = child_create(parent->disk, childPath, type, &progress.progress, &err);
         vd_vix_put(&parent->node);

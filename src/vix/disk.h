@@ -18,9 +18,15 @@ struct vd_vix_disk {
     struct vd_vix_connection *connection; /* a reference */
     unsigned open_flags;                  /* as it was opened: enum vd_vmdk_flag */
     bool single_link;
+    bool remote;   /* on a server */
     bool attached; /* a parent was put under it */
     struct vd_vix_requests requests;
 };
+
+/* Opens a disk where the connection leads, for a handle or for the library's own use; `flags` are
+ * those of VixDiskLib_Open. */
+VD_MUST_CHECK int vd_vix_disk_find(const struct vd_vix_connection *connection, const char *path,
+                                   uint32 flags, struct vd_disk **ret, struct vd_error *err);
 
 /* With a reference, which vd_vix_put of its node gives back. VD_E_INVALID_ARG where it is none,
  * VD_E_BUSY while it is claimed. */
@@ -31,6 +37,9 @@ VD_MUST_CHECK int vd_vix_disk_get(VixDiskLibHandle handle, struct vd_vix_disk **
  * released. `doing` is the head of a sentence: "shrinking". */
 VD_MUST_CHECK int vd_vix_disk_claim(VixDiskLibHandle handle, const char *doing,
                                     struct vd_vix_disk **ret, struct vd_error *err);
+/* For what files of this machine alone can do: VD_E_NOT_SUPPORTED. `doing` as above. */
+VD_MUST_CHECK int vd_vix_disk_check_local(const struct vd_vix_disk *disk, const char *doing,
+                                          struct vd_error *err);
 /* A disk without `disk` becomes spent: its handle is good for VixDiskLib_Close only. */
 void vd_vix_disk_release(struct vd_vix_disk *disk);
 

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+#include "transport/transport.h"
 #include "vix/async.h"
 #include "vix/config.h"
 #include "vix/connection.h"
@@ -14,6 +15,13 @@
 #include "vix/registry.h"
 #include "vix/report.h"
 
+/* For disks of this machine, and of others. A disk there keeps 16 requests of 1 MiB under way, so
+ * that this is enough for four; threads start when they are needed. */
+struct pools {
+    struct vd_workers *local;
+    struct vd_workers *remote;
+};
+
 /* `lock` guards all, and is not held while anything is told or waited for. `workers` changes only
  * while no disk exists. */
 static struct {
@@ -21,14 +29,26 @@ static struct {
     pthread_cond_t stopped;
     unsigned users; /* Inits without their Exit */
     bool stopping;
-    struct vd_workers *workers;
-    struct vd_workers
-        *left_behind; /* in a forked child: the parent's, whose threads are not here */
+    struct pools workers;
+    struct pools left_behind; /* in a forked child: the parent's, whose threads are not here */
 } library = {.lock = PTHREAD_MUTEX_INITIALIZER, .stopped = PTHREAD_COND_INITIALIZER};
 
-struct vd_workers *vd_vix_workers(void)
+struct vd_workers *vd_vix_workers(bool remote)
 {
-    return library.workers;
+    return remote ? library.workers.remote : library.workers.local;
+}
+
+static int pools_start(struct pools *ret, struct vd_error *err)
+{
+    struct pools pools = {0};
+    int r = vd_workers_new(0, &pools.local, err);
+    if (r == VD_OK)
+        r = vd_workers_new(VD_WORKERS_MAX, &pools.remote, err);
+    if (r == VD_OK)
+        *ret = pools;
+    else
+        vd_workers_free(pools.local);
+    return r;
 }
 
 static int start_locked(struct vd_error *err)
@@ -36,7 +56,7 @@ static int start_locked(struct vd_error *err)
     while (library.stopping)
         (void)pthread_cond_wait(&library.stopped, &library.lock); /* fails only on misuse */
     if (library.users == 0) {
-        int r = vd_workers_new(0, &library.workers, err);
+        int r = pools_start(&library.workers, err);
         if (r < 0)
             return r;
         vd_vix_fork_watch();
@@ -68,7 +88,7 @@ static void tell_start(uint32 major, uint32 minor, const char *folder)
     vd_vix_info("VixDiskLib: the program is written for version %u.%u, libDir is \"%s\".", major,
                 minor, folder ? folder : "");
     vd_vix_info("VixDiskLib: Advanced transport module not loaded.");
-    vd_vix_info("VixDiskLib: Using transport modes from DiskLib: " VD_VIX_TRANSPORT_MODES ".");
+    vd_vix_info("VixDiskLib: Using transport modes from DiskLib: %s.", vd_transport_modes());
 }
 
 VD_VIX_EXPORT VixError VixDiskLib_InitEx(uint32 majorVersion, uint32 minorVersion,
@@ -105,12 +125,13 @@ static void stop(void)
     vd_vix_registry_close();
     vd_vix_disks_end();
     vd_vix_connections_end();
-    vd_workers_free(library.workers);
+    vd_workers_free(library.workers.local);
+    vd_workers_free(library.workers.remote);
     vd_vix_report_done();
     vd_vix_config_clear();
 
     (void)pthread_mutex_lock(&library.lock); /* a static mutex, never misused */
-    library.workers = NULL;
+    library.workers = (struct pools){0};
     library.stopping = false;
     (void)pthread_cond_broadcast(&library.stopped); /* cannot fail on a valid condition */
     (void)pthread_mutex_unlock(&library.lock);
@@ -145,8 +166,8 @@ void vd_vix_library_fork(enum vd_vix_fork when)
     if (when == VD_VIX_FORK_CHILD) {
         library.users = 0;
         library.stopping = false;
-        library.left_behind = library.workers ? library.workers : library.left_behind;
-        library.workers = NULL;
+        library.left_behind = library.workers.local ? library.workers : library.left_behind;
+        library.workers = (struct pools){0};
         (void)pthread_cond_init(&library.stopped, NULL); /* who waited is not here */
     }
     (void)pthread_mutex_unlock(&library.lock);
@@ -154,5 +175,5 @@ void vd_vix_library_fork(enum vd_vix_fork when)
 
 VD_VIX_EXPORT const char *VixDiskLib_ListTransportModes(void)
 {
-    return VD_VIX_TRANSPORT_MODES;
+    return vd_transport_modes();
 }

@@ -3,13 +3,13 @@
 #ifndef VD_VIX_LIBRARY_H
 #define VD_VIX_LIBRARY_H
 
+#include <stdbool.h>
+
 #include "base/workers.h"
 
-/* What VixDiskLib_ListTransportModes gives. */
-#define VD_VIX_TRANSPORT_MODES "file"
-
-/* The threads of asynchronous requests. Theirs who hold a disk: Exit ends every disk before it ends
- * the threads. */
-struct vd_workers *vd_vix_workers(void);
+/* The threads of asynchronous requests. On disks of this machine they are as many as its CPUs;
+ * `remote` ones mostly wait for an answer, and are many, so that the way there is kept full. Theirs
+ * who hold a disk: Exit ends every disk before it ends the threads. */
+struct vd_workers *vd_vix_workers(bool remote);
 
 #endif

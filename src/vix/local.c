@@ -27,7 +27,12 @@ int vd_vix_local_target(const char *doing, VixDiskLibConnection connection, cons
     int r = vd_vix_connection_get(connection, &found, err);
     if (r < 0)
         return r;
+    bool local = found->server == NULL;
     vd_vix_put(&found->node);
+    if (!local)
+        return vd_error_set(err, VD_E_NOT_SUPPORTED,
+                            "%s '%s': not possible on a connection to a server", doing,
+                            path ? path : "");
     return vd_vix_local_path(doing, path, err);
 }
 

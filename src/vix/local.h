@@ -9,7 +9,8 @@
 /* Is it one? VD_E_INVALID_ARG for none, VD_E_NOT_FOUND for one on a datastore. `doing` is the head
  * of the sentence: "opening". */
 VD_MUST_CHECK int vd_vix_local_path(const char *doing, const char *path, struct vd_error *err);
-/* Is the connection one, and the path? For functions that need nothing else of a connection. */
+/* Is the connection one to this machine, and the path on it? For functions that need nothing else
+ * of a connection. VD_E_NOT_SUPPORTED for a connection to a server. */
 VD_MUST_CHECK int vd_vix_local_target(const char *doing, VixDiskLibConnection connection,
                                       const char *path, struct vd_error *err);
 

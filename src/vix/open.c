@@ -5,8 +5,10 @@
 #include <stdlib.h>
 
 #include "vix/error-text.h"
+#include "vix/flags.h"
 #include "vix/local.h"
 #include "vix/report.h"
+#include "vix/server.h"
 #include "vmdk/vmdk.h"
 
 #define LOCKED_NUMBER 16392u
@@ -74,24 +76,42 @@ int vd_vix_disk_claim(VixDiskLibHandle handle, const char *doing, struct vd_vix_
     return VD_OK;
 }
 
+int vd_vix_disk_check_local(const struct vd_vix_disk *disk, const char *doing, struct vd_error *err)
+{
+    if (!disk->remote)
+        return VD_OK;
+    return vd_error_set(err, VD_E_NOT_SUPPORTED,
+                        "%s '%s': the disk is on a server, which that is not possible with", doing,
+                        vd_disk_path(disk->disk));
+}
+
 void vd_vix_disk_release(struct vd_vix_disk *disk)
 {
     /* NULL only for what is not claimed. */
     (void)vd_vix_turn(disk, VD_VIX_CLAIMED, disk->disk ? VD_VIX_DISK : VD_VIX_SPENT);
 }
 
-/* The compression bits belong to the network. A connection for reading makes every disk read-only.
- */
-static unsigned vmdk_flags(uint32 flags, bool read_only)
+static int local_open(const char *path, const struct vd_vmdk_options *options, struct vd_disk **ret,
+                      struct vd_error *err)
 {
-    unsigned result = 0;
-    if (read_only || flags & VIXDISKLIB_FLAG_OPEN_READ_ONLY)
-        result |= VD_VMDK_READ_ONLY;
-    if (flags & VIXDISKLIB_FLAG_OPEN_SINGLE_LINK)
-        result |= VD_VMDK_SINGLE_LINK;
-    if (flags & VIXDISKLIB_FLAG_OPEN_UNBUFFERED)
-        result |= VD_VMDK_UNBUFFERED;
-    return result;
+    int r = vd_vix_local_path("opening", path, err);
+    return r < 0 ? r : vd_vmdk_open(path, options, ret, err);
+}
+
+/* A connection for reading makes every disk read-only. */
+static uint32 flags_there(const struct vd_vix_connection *connection, uint32 flags)
+{
+    return connection->read_only ? flags | VIXDISKLIB_FLAG_OPEN_READ_ONLY : flags;
+}
+
+int vd_vix_disk_find(const struct vd_vix_connection *connection, const char *path, uint32 flags,
+                     struct vd_disk **ret, struct vd_error *err)
+{
+    flags = flags_there(connection, flags);
+    if (connection->server)
+        return vd_vix_server_open(connection->server, &connection->params, path, flags, ret, err);
+    struct vd_vmdk_options options = vd_vix_local_options(vd_vix_vmdk_flags(flags));
+    return local_open(path, &options, ret, err);
 }
 
 /* Takes the connection's reference on success. */
@@ -100,16 +120,15 @@ static int disk_new(struct vd_vix_connection *connection, const char *path, uint
 {
     VD_FREE struct vd_vix_disk *disk = calloc(1, sizeof *disk);
     if (!disk)
-        return vd_error_set(err, VD_E_NO_MEMORY, "opening '%s': out of memory", path);
-    struct vd_vmdk_options options = vd_vix_local_options(vmdk_flags(flags, connection->read_only));
-    int r = vd_vix_local_path("opening", path, err);
-    if (r == VD_OK)
-        r = vd_vmdk_open(path, &options, &disk->disk, err);
+        return vd_error_set(err, VD_E_NO_MEMORY, "opening '%s': out of memory", path ? path : "");
+    int r = vd_vix_disk_find(connection, path, flags, &disk->disk, err);
     if (r < 0)
         return r;
     vd_vix_requests_init(&disk->requests);
     disk->connection = connection;
-    disk->open_flags = options.flags;
+    flags = flags_there(connection, flags);
+    disk->open_flags = vd_vix_local_options(vd_vix_vmdk_flags(flags)).flags;
+    disk->remote = connection->server != NULL;
     disk->single_link = (flags & VIXDISKLIB_FLAG_OPEN_SINGLE_LINK) != 0;
     disk->node.kind = VD_VIX_DISK;
     disk->node.destroy = disk_destroy;
@@ -134,7 +153,8 @@ static int disk_open(VixDiskLibConnection handle, const char *path, uint32 flags
     if (r < 0) {
         disk_destroy(&disk->node);
         free(disk);
-        return vd_error_set(err, r, "opening '%s': the library is not initialised", path);
+        return vd_error_set(err, r, "opening '%s': the library is not initialised",
+                            path ? path : "");
     }
     *ret = (VixDiskLibHandle)(void *)disk;
     return VD_OK;
@@ -144,6 +164,7 @@ static int disk_open(VixDiskLibConnection handle, const char *path, uint32 flags
 static VixError open_failed(const char *path, int code, const struct vd_error *err)
 {
     VixError result = vd_error_vix(code);
+    vd_vix_server_tell(code, err);
     bool locked = code == VD_E_LOCKED;
     vd_vix_warn("VixDiskLib: VixDiskLib_OpenEx: Cannot open disk %s. Error %u (%s) (DiskLib error "
                 "%u: %s) at %d. %s.",

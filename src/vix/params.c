@@ -64,19 +64,22 @@ static bool is_whole(const VixDiskLibConnectParams *params)
     return node != NULL;
 }
 
-/* VMX where the structure is too old to say, and for values nobody defined. */
+static bool given(const char *text)
+{
+    return text && text[0] != '\0';
+}
+
+/* VMX where the structure is too old to say, and for values nobody defined. DATASTORE has the
+ * number that meant UNKNOWN in 6.7, and is meant where a datastore is named. */
 static VixDiskLibSpecType spec_type(const VixDiskLibConnectParams *params)
 {
     if (!is_whole(params))
         return VIXDISKLIB_SPEC_VMX;
     VixDiskLibSpecType type = params->specType;
+    if (type == VIXDISKLIB_SPEC_DATASTORE && !given(params->spec.dsSpec.datastoreMoRef))
+        return VIXDISKLIB_SPEC_VMX;
     bool known = type == VIXDISKLIB_SPEC_VSTORAGE_OBJECT || type == VIXDISKLIB_SPEC_DATASTORE;
     return known ? type : VIXDISKLIB_SPEC_VMX;
-}
-
-static bool given(const char *text)
-{
-    return text && text[0] != '\0';
 }
 
 bool vd_vix_params_remote(const VixDiskLibConnectParams *params)
@@ -88,28 +91,55 @@ bool vd_vix_params_remote(const VixDiskLibConnectParams *params)
 static const char *missing_credential(const VixDiskLibConnectParams *params)
 {
     if (params->credType == VIXDISKLIB_CRED_SESSIONID)
-        return params->creds.sessionId.cookie ? NULL : "a session cookie";
-    if (params->credType != VIXDISKLIB_CRED_UID)
-        return NULL;
+        return given(params->creds.sessionId.cookie) ? NULL : "a session cookie";
     if (!params->creds.uid.userName)
         return "a user name";
     return params->creds.uid.password ? NULL : "a password";
 }
 
-int vd_vix_params_refuse(const char *doing, const VixDiskLibConnectParams *params,
-                         struct vd_error *err)
+static const char *missing_spec(const VixDiskLibConnectParams *params)
 {
-    const char *missing = "a server name";
-    if (given(params->serverName))
-        missing = missing_credential(params);
+    if (spec_type(params) != VIXDISKLIB_SPEC_VSTORAGE_OBJECT)
+        return NULL;
+    if (!given(params->spec.vStorageObjSpec.id))
+        return "the id of a first-class disk";
+    return given(params->spec.vStorageObjSpec.datastoreMoRef)
+               ? NULL
+               : "the datastore of the first-class disk";
+}
+
+static const char *missing_part(const VixDiskLibConnectParams *params)
+{
+    if (!given(params->serverName))
+        return "a server name";
+    const char *missing = missing_credential(params);
+    return missing ? missing : missing_spec(params);
+}
+
+static bool known_credentials(const VixDiskLibConnectParams *params)
+{
+    return params->credType == VIXDISKLIB_CRED_UID || params->credType == VIXDISKLIB_CRED_SESSIONID;
+}
+
+int vd_vix_params_check(const char *doing, const VixDiskLibConnectParams *params,
+                        struct vd_error *err)
+{
+    const char *server = given(params->serverName) ? params->serverName : "";
+    if (server[0] != '\0' && !known_credentials(params))
+        return vd_error_set(err, VD_E_NOT_SUPPORTED,
+                            "%s '%s': credentials of type %u, where only a user name with a "
+                            "password (1) and a session cookie (2) can be used",
+                            doing, server, (unsigned)params->credType);
+    const char *missing = missing_part(params);
     if (missing)
         return vd_error_set(err, VD_E_INVALID_ARG,
                             "%s '%s': the connect params lack %s, which a connection to another "
                             "machine needs",
-                            doing, given(params->serverName) ? params->serverName : "", missing);
-    return vd_error_set(err, VD_E_NOT_SUPPORTED,
-                        "%s '%s': this version opens disks on this machine only", doing,
-                        params->serverName);
+                            doing, server, missing);
+    if (params->port > UINT16_MAX)
+        return vd_error_set(err, VD_E_INVALID_ARG, "%s '%s': port %u, where 65535 is the last",
+                            doing, server, params->port);
+    return VD_OK;
 }
 
 /* Replaces the pointer at `place` by one to a copy; false when out of memory. */

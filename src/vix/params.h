@@ -24,10 +24,11 @@ struct vd_vix_params {
 
 /* Do these, which may be NULL, lead to another machine? */
 bool vd_vix_params_remote(const VixDiskLibConnectParams *params);
-/* Why remote ones cannot be used, in one sentence: VD_E_INVALID_ARG names what a connection needs
- * and is not there, VD_E_NOT_SUPPORTED the server. `doing` is the head of it: "connecting to". */
-VD_MUST_CHECK int vd_vix_params_refuse(const char *doing, const VixDiskLibConnectParams *params,
-                                       struct vd_error *err);
+/* Is there what a connection to another machine needs? VD_E_INVALID_ARG names what is not,
+ * VD_E_NOT_SUPPORTED a kind of credentials that this library cannot use. `doing` is the head of the
+ * sentence: "connecting to". */
+VD_MUST_CHECK int vd_vix_params_check(const char *doing, const VixDiskLibConnectParams *params,
+                                      struct vd_error *err);
 
 /* Every string is copied; NULL gives zeros. VD_E_NO_MEMORY, and then there is nothing to end. */
 VD_MUST_CHECK int vd_vix_params_copy(const VixDiskLibConnectParams *from, struct vd_vix_params *ret,

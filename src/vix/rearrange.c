@@ -31,6 +31,9 @@ static int check(const struct vd_vix_disk *disk, const struct operation *operati
                  struct vd_error *err)
 {
     struct vd_disk_info info;
+    int r = vd_vix_disk_check_local(disk, operation->doing, err);
+    if (r < 0)
+        return r;
     vd_disk_info(disk->disk, &info);
     if (info.read_only)
         return vd_error_set(err, VD_E_READ_ONLY, "%s '%s': it is open for reading only",

@@ -82,7 +82,7 @@ static void before_start(void)
     VixDiskLibConnection connection = (VixDiskLibConnection)8;
     VixDiskLibHandle disk = (VixDiskLibHandle)8;
     VixDiskLib_Exit();
-    is_text(VixDiskLib_ListTransportModes(), "file", "ListTransportModes before Init");
+    is_text(VixDiskLib_ListTransportModes(), "file:nbdssl:nbd", "ListTransportModes before Init");
     char *text = VixDiskLib_GetErrorText(VIX_E_FAIL, NULL);
     is_text(text, "Unknown error", "GetErrorText before Init");
     VixDiskLib_FreeErrorText(text);
@@ -210,11 +210,13 @@ static void local_connections(void)
 static void remote_connections(void)
 {
     VixDiskLibConnection connection = (VixDiskLibConnection)8;
-    static char server[] = "esx.example.com";
+    static char server[] = "127.0.0.1";
     static char text[] = "text";
+    VixDiskLibHandle disk = (VixDiskLibHandle)8;
     VixDiskLibConnectParams *params = VixDiskLib_AllocateConnectParams();
     forget();
     params->serverName = server;
+    params->port = 1; /* where nobody listens */
     params->credType = VIXDISKLIB_CRED_UID;
     is(VixDiskLib_Connect(params, &connection), VIX_E_INVALID_ARG, "remote without user");
     ok(!connection, "a failed Connect clears the connection");
@@ -222,10 +224,27 @@ static void remote_connections(void)
     params->creds.uid.userName = text;
     params->creds.uid.password = text;
     forget();
-    is(VixDiskLib_ConnectEx(params, FALSE, "snapshot-1", "nbdssl", &connection),
-       VIX_E_NOT_SUPPORTED, "remote");
-    ok(strstr(told.warn, "esx.example.com"), "and the server is named");
+    is(VixDiskLib_ConnectEx(params, FALSE, "snapshot-1", "nbdssl", &connection), VIX_OK,
+       "remote: nothing is asked yet");
+    is(lines_of(told.warn), 0, "and nothing to warn of");
+    is(VixDiskLib_Open(connection, "[ds] a/a.vmdk", 0, &disk), VIX_E_HOST_NETWORK_CONN_REFUSED,
+       "Open finds that nobody is there");
+    ok(!disk, "and clears the handle");
+    ok(strstr(told.warn, "127.0.0.1"), "and the server is named");
     is(lines_of(told.warn), 1, "in one line");
+    is(VixDiskLib_Open(
+           connection, "[ds] a/a.vmdk",
+           VIXDISKLIB_FLAG_OPEN_COMPRESSION_ZLIB | VIXDISKLIB_FLAG_OPEN_COMPRESSION_SKIPZ, &disk),
+       VIX_E_INVALID_ARG, "Open with two compressions");
+    is(VixDiskLib_Create(connection, "[ds] a/b.vmdk", NULL, NULL, NULL), VIX_E_NOT_SUPPORTED,
+       "Create there");
+    is(VixDiskLib_Disconnect(connection), VIX_OK, "Disconnect");
+    params->credType = VIXDISKLIB_CRED_TICKETID;
+    is(VixDiskLib_Connect(params, &connection), VIX_E_NOT_SUPPORTED, "a ticket of VMware's own");
+    params->credType = VIXDISKLIB_CRED_UID;
+    params->port = 65536;
+    is(VixDiskLib_Connect(params, &connection), VIX_E_INVALID_ARG, "no such port");
+    params->port = 1;
     params->serverName = NULL;
     params->vmxSpec = text;
     is(VixDiskLib_Connect(params, &connection), VIX_E_INVALID_ARG, "a machine without server");
@@ -233,6 +252,9 @@ static void remote_connections(void)
     params->specType = VIXDISKLIB_SPEC_VSTORAGE_OBJECT;
     is(VixDiskLib_Connect(params, &connection), VIX_E_INVALID_ARG, "an object without server");
     params->serverName = server;
+    is(VixDiskLib_Connect(params, &connection), VIX_E_INVALID_ARG, "an object without id");
+    params->spec.vStorageObjSpec.id = text;
+    is(VixDiskLib_Connect(params, &connection), VIX_E_INVALID_ARG, "an object without datastore");
     params->credType = VIXDISKLIB_CRED_SESSIONID;
     params->creds.sessionId.cookie = NULL;
     is(VixDiskLib_Connect(params, &connection), VIX_E_INVALID_ARG, "a session without cookie");

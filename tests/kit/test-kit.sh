@@ -59,7 +59,7 @@ needs_only_the_system()
 {
     ! readelf -d "$tree/lib64/libvixDiskLib.so" | grep -E 'RPATH|RUNPATH' || return 1
     readelf -d "$tree/lib64/libvixDiskLib.so" | sed -n 's/.*NEEDED.*\[\(.*\)\]/\1/p' |
-        grep -v -E '^(libc|libm|libz|libdeflate|libpthread|libisal|ld-linux|lib[a-z]*san)\b' >"$work/odd"
+        grep -v -E '^(libc|libm|libz|libdeflate|libcurl|libssl|libcrypto|libxml2|libpthread|libisal|ld-linux|lib[a-z]*san)\b' >"$work/odd"
     ! [ -s "$work/odd" ] || { cat "$work/odd"; return 1; }
 }
 
