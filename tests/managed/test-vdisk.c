@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The native interface's own engine on disks of a server. Knows only the public header. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "tap.h"
+#include "vdisk/vdisk.h"
+
+#define WEB "[ds1] web/web.vmdk"
+
+static char heard[1 << 18];
+
+static const char *told(const char *name)
+{
+    const char *value = getenv(name);
+    if (!value)
+        exit(1);
+    return value;
+}
+
+static void hear(void *data, int level, const char *line)
+{
+    size_t used = strlen(heard);
+    (void)data;
+    (void)level;
+    if (used + strlen(line) + 1 < sizeof heard)
+        snprintf(heard + used, sizeof heard - used, "%s\n", line);
+}
+
+static struct vdisk_params params_of(void)
+{
+    static char machine[256];
+    struct vdisk_params params = VDISK_PARAMS_INIT;
+    snprintf(machine, sizeof machine, "moref=%s", told("VD_VM"));
+    params.path = WEB;
+    params.flags = VDISK_READ_ONLY;
+    params.server = told("VD_HOST");
+    params.port = (uint32_t)strtoul(told("VD_PORT"), NULL, 10);
+    params.thumbprint = told("VD_THUMBPRINT");
+    params.user = told("VD_USER");
+    params.password = told("VD_PASSWORD");
+    params.vmx_spec = machine;
+    params.identity = "tests";
+    return params;
+}
+
+static char *content(size_t *ret_bytes)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/web.raw", told("VD_DISKS"));
+    FILE *file = fopen(path, "rb");
+    if (!file || fseek(file, 0, SEEK_END) != 0)
+        exit(1);
+    *ret_bytes = (size_t)ftell(file);
+    char *bytes = malloc(*ret_bytes);
+    rewind(file);
+    if (!bytes || fread(bytes, 1, *ret_bytes, file) != *ret_bytes)
+        exit(1);
+    fclose(file);
+    return bytes;
+}
+
+static struct vdisk *open_with(const struct vdisk_params *params, const char *what)
+{
+    struct vdisk_error error = VDISK_ERROR_INIT;
+    struct vdisk *disk = NULL;
+    if (!is(vdisk_open(params, &disk, &error), 0, "%s: open", what))
+        printf("# %s\n", error.text);
+    return disk;
+}
+
+struct seen {
+    const char *want;
+    uint64_t at, covered;
+    bool zeros;
+};
+
+static int see(void *data, uint64_t offset, uint64_t length)
+{
+    struct seen *seen = data;
+    for (uint64_t i = seen->at; i < offset; i++)
+        seen->zeros = seen->zeros && seen->want[i] == 0;
+    seen->at = offset + length;
+    seen->covered += length;
+    return 0;
+}
+
+static void reads(struct vdisk *disk, const char *want, size_t bytes, const char *what)
+{
+    char *got = malloc(bytes);
+    ok(vdisk_read_at(disk, got, bytes, 0, NULL) == (ssize_t)bytes, "%s: read everything", what);
+    ok(memcmp(got, want, bytes) == 0, "%s: every byte is right", what);
+    ok(vdisk_read_at(disk, got, 1000, 12345, NULL) == 1000 && memcmp(got, want + 12345, 1000) == 0,
+       "%s: and from any byte on", what);
+    free(got);
+}
+
+static void tells(struct vdisk *disk, const char *want, size_t bytes)
+{
+    struct vdisk_info info = VDISK_INFO_INIT;
+    struct seen seen = {.want = want, .zeros = true};
+    char *value = NULL;
+    is(vdisk_get_info(disk, &info, NULL), 0, "info");
+    is_text(info.transport, "nbdssl", "its transport");
+    is(info.capacity_bytes, bytes, "its capacity");
+    is(vdisk_meta_get(disk, "adapterType", &value, NULL), 0, "meta");
+    is_text(value, "ide", "its adapter");
+    vdisk_free(value);
+    is(vdisk_blocks(disk, 0, UINT64_MAX, see, &seen, NULL), 0, "blocks");
+    ok(seen.zeros && seen.covered > 0 && seen.covered < bytes, "leave out zeros alone");
+}
+
+static void refused(const struct vdisk_params *params, uint32_t code, const char *what)
+{
+    struct vdisk_error error = VDISK_ERROR_INIT;
+    struct vdisk *disk = NULL;
+    ok(vdisk_open(params, &disk, &error) < 0 && !disk, "%s: refused", what);
+    is(error.code, code, "%s: with its code", what);
+    ok(error.text[0] != '\0' && !strstr(error.text, told("VD_PASSWORD")), "%s: %s", what,
+       error.text);
+}
+
+static void clones(const struct vdisk_params *params, const char *want, size_t bytes)
+{
+    char path[4096];
+    struct vdisk_create_params create = VDISK_CREATE_PARAMS_INIT;
+    struct vdisk_params local = VDISK_PARAMS_INIT;
+    snprintf(path, sizeof path, "%s/native.vmdk", told("VD_DISKS"));
+    is(vdisk_clone(params, path, &create, NULL), 0, "clone");
+    local.path = path;
+    local.flags = VDISK_READ_ONLY;
+    struct vdisk *disk = open_with(&local, "the clone");
+    reads(disk, want, bytes, "the clone");
+    is(vdisk_close(disk, NULL), 0, "the clone: close");
+    ok(vdisk_unlink(params, NULL) < 0, "no unlink there");
+    ok(vdisk_grow(params, 1 << 30, NULL) < 0, "nor grow");
+}
+
+int main(void)
+{
+    size_t bytes;
+    char *web = content(&bytes);
+    struct vdisk_params params = params_of();
+    vdisk_set_log(hear, NULL);
+    struct vdisk *disk = open_with(&params, "for reading");
+    reads(disk, web, bytes, "for reading");
+    tells(disk, web, bytes);
+    is(vdisk_close(disk, NULL), 0, "close");
+    clones(&params, web, bytes);
+
+    params.flags = VDISK_FASTLZ;
+    disk = open_with(&params, "for writing");
+    memset(web + 1000, 'x', 70000);
+    ok(vdisk_write_at(disk, web + 1000, 70000, 1000, NULL) == 70000, "write");
+    reads(disk, web, bytes, "for writing");
+    is(vdisk_close(disk, NULL), 0, "close");
+
+    params.flags = VDISK_READ_ONLY | VDISK_ZLIB | VDISK_SKIPZ;
+    refused(&params, VDISK_E_INVALID_ARG, "two compressions");
+    params.flags = VDISK_READ_ONLY;
+    params.thumbprint = NULL;
+    refused(&params, VDISK_E_FAIL, "no thumbprint, and no authority");
+    params.thumbprint = told("VD_THUMBPRINT_SHA256");
+    params.path = "[ds1] web/none.vmdk";
+    params.flags = 0;
+    refused(&params, VDISK_E_NOT_FOUND, "no such disk");
+    ok(!strstr(heard, told("VD_PASSWORD")), "no password was told");
+    free(web);
+    return tap_done();
+}
