@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/units.h"
 #include "commands.h"
+#include "disk-open.h"
 #include "interrupt.h"
 #include "ops/compare.h"
 #include "progress-line.h"
@@ -101,13 +102,12 @@ enum cli_exit cmd_compare(const struct cli_args *args)
 {
     VD_CLEANUP(vd_disk_free_cleanup) struct vd_disk *a = NULL;
     VD_CLEANUP(vd_disk_free_cleanup) struct vd_disk *b = NULL;
-    struct vd_source_options options = cli_source_options(args);
     struct vd_error err = VD_ERROR_INIT;
     struct comparison c = {0};
-    int r = vd_source_open(args->operands[0], &options, &a, &err);
+    int r = cli_disk_open(args, args->operands[0], &a, &err);
 
     if (r == VD_OK)
-        r = vd_source_open(args->operands[1], &options, &b, &err);
+        r = cli_disk_open(args, args->operands[1], &b, &err);
     if (r < 0)
         return cli_fail(&err, r);
     c.disks[0] = a;

@@ -2,6 +2,8 @@
 #include <unistd.h>
 
 #include "commands.h"
+#include "convert-onto.h"
+#include "disk-open.h"
 #include "interrupt.h"
 #include "ops/clone.h"
 #include "ops/copy.h"
@@ -9,6 +11,7 @@
 #include "pipe-source.h"
 #include "progress-line.h"
 #include "terminal.h"
+#include "url.h"
 
 static int check_stdout(const char *target, struct vd_error *err)
 {
@@ -174,10 +177,9 @@ static enum cli_exit convert_pipe(const struct cli_args *args, enum vd_disk_type
 static enum cli_exit convert_disk(const struct cli_args *args, enum vd_disk_type type)
 {
     VD_CLEANUP(vd_disk_free_cleanup) struct vd_disk *disk = NULL;
-    struct vd_source_options options = cli_source_options(args);
     struct vd_error err = VD_ERROR_INIT;
     struct conversion from = {0};
-    int r = vd_source_open(args->operands[0], &options, &disk, &err);
+    int r = cli_disk_open(args, args->operands[0], &disk, &err);
 
     if (r == VD_OK)
         r = cli_output_check(args, args->operands[0], args->operands[1], &err);
@@ -201,5 +203,7 @@ enum cli_exit cmd_convert(const struct cli_args *args)
         r = check_stdout(args->operands[1], &err);
     if (r < 0)
         return cli_fail(&err, r);
+    if (cli_url_is(args->operands[1]))
+        return cli_convert_onto(args);
     return cli_is_pipe(args->operands[0]) ? convert_pipe(args, type) : convert_disk(args, type);
 }

@@ -4,6 +4,7 @@
 #include "info.h"
 #include "ops/runs.h"
 #include "terminal.h"
+#include "url.h"
 
 static const char *find_ddb(const struct vd_report *report, const char *key)
 {
@@ -57,7 +58,7 @@ static enum cli_exit info_vmdk(const struct cli_args *args, const struct vd_vmdk
     return r < 0 ? cli_fail(&err, r) : CLI_DONE;
 }
 
-static int count_data(struct vd_disk *disk, uint64_t *ret_bytes, struct vd_error *err)
+int cli_info_count_data(struct vd_disk *disk, uint64_t *ret_bytes, struct vd_error *err)
 {
     struct vd_runs runs;
     struct vd_run run;
@@ -83,7 +84,7 @@ static enum cli_exit info_raw(const struct cli_args *args, const struct vd_sourc
     if (r < 0)
         return cli_fail(&err, r);
     raw.capacity_bytes = vd_sectors_to_bytes(vd_disk_capacity(disk));
-    r = count_data(disk, &raw.allocated_bytes, &err);
+    r = cli_info_count_data(disk, &raw.allocated_bytes, &err);
     if (r == VD_OK && cli_given(args, OPT_JSON))
         r = cli_info_json_raw(&raw, &err);
     else if (r == VD_OK)
@@ -96,7 +97,11 @@ enum cli_exit cmd_info(const struct cli_args *args)
     struct vd_source_options options = cli_source_options(args);
     struct vd_error err = VD_ERROR_INIT;
     enum vd_source_format format;
-    int r = vd_source_detect(args->operands[0], &options, &format, &err);
+    int r;
+
+    if (cli_url_is(args->operands[0]))
+        return cli_info_remote(args);
+    r = vd_source_detect(args->operands[0], &options, &format, &err);
 
     if (r < 0)
         return cli_fail(&err, r);

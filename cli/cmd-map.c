@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/units.h"
 #include "commands.h"
+#include "disk-open.h"
 #include "ops/runs.h"
 #include "terminal.h"
 
@@ -100,10 +101,9 @@ static int map_text(struct vd_runs *runs, struct vd_error *err)
 enum cli_exit cmd_map(const struct cli_args *args)
 {
     VD_CLEANUP(vd_disk_free_cleanup) struct vd_disk *disk = NULL;
-    struct vd_source_options options = cli_source_options(args);
     struct vd_error err = VD_ERROR_INIT;
     struct vd_runs runs;
-    int r = vd_source_open(args->operands[0], &options, &disk, &err);
+    int r = cli_disk_open(args, args->operands[0], &disk, &err);
 
     if (r < 0)
         return cli_fail(&err, r);

@@ -3,9 +3,11 @@
 
 #include "base/json.h"
 #include "commands.h"
+#include "machine-disk.h"
 #include "operation.h"
 #include "ops/disk-files.h"
 #include "terminal.h"
+#include "url.h"
 #include "vmdk/descriptor-change.h"
 
 static int list_text(struct vd_disk *disk)
@@ -52,12 +54,27 @@ static int get(const struct cli_args *args, struct vd_disk *disk, struct vd_erro
     return vd_json_finish(&json, err);
 }
 
+static int set_remote(const struct cli_args *args, struct vd_error *err)
+{
+    struct vd_disk *disk = NULL;
+    int r = cli_machine_disk_open(args, args->operands[1], false, &disk, err);
+    int close_result;
+
+    if (r == VD_OK)
+        r = vd_disk_meta_set(disk, args->operands[2], args->operands[3], err);
+    close_result = disk ? vd_disk_close(disk, r < 0 ? NULL : err) : VD_OK;
+    return r < 0 ? r : close_result;
+}
+
 static int set(const struct cli_args *args, const struct vd_vmdk_options *options,
                struct vd_error *err)
 {
     struct vd_disk_files files = {0};
-    int r = vd_disk_files_open(args->operands[1], options, false, &files, err);
+    int r;
 
+    if (cli_url_is(args->operands[1]))
+        return set_remote(args, err);
+    r = vd_disk_files_open(args->operands[1], options, false, &files, err);
     if (r == VD_OK)
         r = vd_descriptor_set_ddb(files.descriptor, args->operands[2], args->operands[3], err);
     if (r == VD_OK)
@@ -75,7 +92,9 @@ static int show(const struct cli_args *args, const struct vd_vmdk_options *optio
     int r;
 
     reading.flags |= VD_VMDK_READ_ONLY;
-    r = vd_vmdk_open(args->operands[1], &reading, &disk, err);
+    r = cli_url_is(args->operands[1])
+            ? cli_machine_disk_open(args, args->operands[1], true, &disk, err)
+            : vd_vmdk_open(args->operands[1], &reading, &disk, err);
     if (r < 0)
         return r;
     if (args->num_operands == 3)

@@ -3,6 +3,7 @@
 
 #include "base/units.h"
 #include "commands.h"
+#include "disk-open.h"
 #include "ops/copy.h"
 #include "output.h"
 #include "terminal.h"
@@ -43,11 +44,10 @@ static int check_range(const struct cli_args *args, struct reading *reading, str
 enum cli_exit cmd_read(const struct cli_args *args)
 {
     VD_CLEANUP(vd_disk_free_cleanup) struct vd_disk *disk = NULL;
-    struct vd_source_options options = cli_source_options(args);
     struct vd_error err = VD_ERROR_INIT;
     struct reading reading;
     const char *output = args->output ? args->output : "-";
-    int r = vd_source_open(args->operands[0], &options, &disk, &err);
+    int r = cli_disk_open(args, args->operands[0], &disk, &err);
 
     if (r == VD_OK) {
         reading.disk = disk;

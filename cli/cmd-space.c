@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/units.h"
 #include "commands.h"
+#include "disk-open.h"
 #include "terminal.h"
 #include "vmdk/descriptor.h"
 
@@ -37,9 +38,8 @@ static int tell_json(const struct cli_args *args, struct vd_disk *disk, uint64_t
 static int tell(const struct cli_args *args, enum vd_disk_type type, struct vd_error *err)
 {
     VD_CLEANUP(vd_disk_free_cleanup) struct vd_disk *disk = NULL;
-    struct vd_source_options options = cli_source_options(args);
     uint64_t bytes = 0;
-    int r = vd_source_open(args->operands[0], &options, &disk, err);
+    int r = cli_disk_open(args, args->operands[0], &disk, err);
 
     if (r == VD_OK)
         r = vd_space_needed(disk, type, &bytes, err);

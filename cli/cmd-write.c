@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "commands.h"
+#include "disk-open.h"
 #include "operation.h"
 #include "ops/write-range.h"
 #include "pipe-source.h"
@@ -9,11 +10,11 @@ static int write_disk(const struct cli_args *args, const struct vd_vmdk_options 
 {
     VD_CLEANUP(cli_pipe_done) struct cli_pipe pipe = {.fd = -1};
     uint64_t length = cli_given(args, OPT_LENGTH) ? args->length_bytes : UINT64_MAX;
-    struct vd_source_options source = {.format = args->format, .vmdk = *options};
     struct vd_disk *disk = NULL;
-    int r = vd_source_open_writable(args->operands[0], &source, &disk, err);
+    int r = cli_disk_open_writable(args, args->operands[0], &disk, err);
     int close_result;
 
+    (void)options; /* disk-open.h has them from `args` */
     if (r == VD_OK)
         r = cli_pipe_open(&pipe, args->input ? args->input : "-", err);
     if (r == VD_OK)

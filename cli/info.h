@@ -4,6 +4,7 @@
 #define VD_CLI_INFO_H
 
 #include "disk/disk.h"
+#include "options.h"
 #include "vmdk/report.h"
 
 /* Facts of the whole disk: of the leaf, or of the nearest parent that states them. Strings belong
@@ -20,6 +21,9 @@ struct info_summary {
 
 struct info_summary cli_info_summary(const struct vd_report *report);
 
+/* The whole of `vdisk info` for a vsphere:// URL. */
+enum cli_exit cli_info_remote(const struct cli_args *args);
+
 /* A raw image has no report, only this. */
 struct info_raw {
     const char *path;
@@ -29,6 +33,9 @@ struct info_raw {
 
 void cli_info_text(const char *path, const struct vd_report *report);
 void cli_info_text_raw(const struct info_raw *raw);
+/* By the map: how many bytes are stored. */
+VD_MUST_CHECK int cli_info_count_data(struct vd_disk *disk, uint64_t *ret_bytes,
+                                      struct vd_error *err);
 VD_MUST_CHECK int cli_info_json(const char *path, const struct vd_report *report,
                                 struct vd_error *err);
 VD_MUST_CHECK int cli_info_json_raw(const struct info_raw *raw, struct vd_error *err);

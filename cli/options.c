@@ -53,21 +53,31 @@ static const struct option_row rows[NUM_OPTIONS] = {
     [OPT_ALLOW_OUTSIDE] = {0, "allow-outside", NULL, "allow files outside the disk's folder"},
     [OPT_ALLOW_DEVICES] = {0, "allow-devices", NULL, "allow extents that are block devices"},
     [OPT_UNBUFFERED] = {0, "unbuffered", NULL, "read past the page cache (O_DIRECT)"},
+    [OPT_QUIESCE] = {0, "quiesce", NULL, "ask the guest to bring its files to rest first"},
+    [OPT_DESCRIPTION] = {0, "description", "TEXT", "what the new snapshot is for"},
+    [OPT_HOLD] = {0, "hold", NULL, "remove it when standard input ends, or on a signal"},
+    [OPT_NFC_PORT] = {0, "nfc-port", "N", "the port disks are read at (default 902)"},
+    [OPT_THUMBPRINT] = {0, "thumbprint", "HEX", "SHA-1 or SHA-256 of the certificate to expect"},
+    [OPT_PASSWORD_FILE] = {0, "password-file", "FILE", "read the password from FILE"},
+    [OPT_PASSWORD_FD] = {0, "password-fd", "N", "read the password from descriptor N"},
+    [OPT_SESSION_FILE] = {0, "session-file", "FILE", "use the session whose cookie FILE holds"},
     [OPT_HELP] = {'h', "help", NULL, "show this help"},
 };
 
-/* Every command opens a disk, and can be asked for help. */
-#define COMMON_OPTIONS                                                                   \
+/* How a disk of this machine is opened. */
+#define DISK_OPTIONS                                                                     \
     (CLI_BIT(OPT_FORMAT) | CLI_BIT(OPT_SINGLE_LINK) | CLI_BIT(OPT_PARENT_DIR) |          \
      CLI_BIT(OPT_IGNORE_CID) | CLI_BIT(OPT_ALLOW_OUTSIDE) | CLI_BIT(OPT_ALLOW_DEVICES) | \
-     CLI_BIT(OPT_UNBUFFERED) | CLI_BIT(OPT_HELP))
+     CLI_BIT(OPT_UNBUFFERED))
 
 /* getopt's value of a long option: past every short name. */
 #define LONG_VALUE(id) (256 + (id))
 
 static bool takes(const struct cli_command *command, int id)
 {
-    return (command->options | COMMON_OPTIONS) & CLI_BIT(id);
+    uint64_t common = CLI_BIT(OPT_HELP) | (command->options & CLI_OPENS_NONE ? 0 : DISK_OPTIONS);
+
+    return (command->options | common) & CLI_BIT(id);
 }
 
 const struct cli_command *cli_command_find(const char *name)
@@ -97,14 +107,22 @@ static int format_parse(const char *text, enum vd_source_format *ret, struct vd_
     return VD_OK;
 }
 
-static int level_parse(const char *text, int *ret, struct vd_error *err)
+struct range {
+    unsigned long least;
+    unsigned long most;
+};
+
+static int number_parse(const char *option, const char *text, struct range range, int *ret,
+                        struct vd_error *err)
 {
     char *end;
-    unsigned long level = strtoul(text, &end, 10);
+    unsigned long number = strtoul(text, &end, 10);
 
-    if (text[0] < '0' || text[0] > '9' || *end != '\0' || level < 1 || level > 12)
-        return vd_error_set(err, VD_E_INVALID_ARG, "--level is '%s', expected 1 to 12", text);
-    *ret = (int)level;
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || number < range.least ||
+        number > range.most)
+        return vd_error_set(err, VD_E_INVALID_ARG, "%s is '%s', expected %lu to %lu", option, text,
+                            range.least, range.most);
+    *ret = (int)number;
     return VD_OK;
 }
 
@@ -130,16 +148,40 @@ static int parent_dir_add(struct cli_args *args, const char *dir, struct vd_erro
     return VD_OK;
 }
 
+static int apply_connection(struct cli_args *args, int id, const char *value, struct vd_error *err)
+{
+    switch (id) {
+    case OPT_DESCRIPTION:
+        args->description = value;
+        return VD_OK;
+    case OPT_THUMBPRINT:
+        args->thumbprint = value;
+        return VD_OK;
+    case OPT_PASSWORD_FILE:
+        args->password_file = value;
+        return VD_OK;
+    case OPT_SESSION_FILE:
+        args->session_file = value;
+        return VD_OK;
+    case OPT_PASSWORD_FD:
+        return number_parse("--password-fd", value, (struct range){0, 65535}, &args->password_fd,
+                            err);
+    case OPT_NFC_PORT:
+        return number_parse("--nfc-port", value, (struct range){1, 65535}, &args->nfc_port, err);
+    default:
+        return VD_OK; /* a flag: `given` says it all */
+    }
+}
+
 /* A number nbdkit would take for another thing is refused here. */
 static int port_parse(const char *text, const char **ret, struct vd_error *err)
 {
-    char *end;
-    unsigned long port = strtoul(text, &end, 10);
+    int port;
+    int r = number_parse("--port", text, (struct range){1, 65535}, &port, err);
 
-    if (text[0] < '0' || text[0] > '9' || *end != '\0' || port < 1 || port > 65535)
-        return vd_error_set(err, VD_E_INVALID_ARG, "--port is '%s', expected 1 to 65535", text);
-    *ret = text;
-    return VD_OK;
+    if (r == VD_OK)
+        *ret = text;
+    return r;
 }
 
 static int word_parse(const char *option, const char *text, const char **ret, struct vd_error *err)
@@ -169,7 +211,7 @@ static int apply_serving(struct cli_args *args, int id, const char *value, struc
     case OPT_PIDFILE:
         return word_parse("--pidfile", value, &args->pid_file, err);
     default:
-        return VD_OK; /* a flag: `given` says it all */
+        return apply_connection(args, id, value, err);
     }
 }
 
@@ -183,7 +225,7 @@ static int apply_valued(struct cli_args *args, int id, const char *value, struct
         args->output = value;
         return VD_OK;
     case OPT_LEVEL:
-        return level_parse(value, &args->level, err);
+        return number_parse("--level", value, (struct range){1, 12}, &args->level, err);
     case OPT_TYPE:
         args->disk_type = value;
         return VD_OK;

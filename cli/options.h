@@ -51,12 +51,21 @@ enum cli_option_id {
     OPT_ALLOW_OUTSIDE,
     OPT_ALLOW_DEVICES,
     OPT_UNBUFFERED,
+    OPT_QUIESCE,
+    OPT_DESCRIPTION,
+    OPT_HOLD,
+    OPT_NFC_PORT,
+    OPT_THUMBPRINT,
+    OPT_PASSWORD_FILE,
+    OPT_PASSWORD_FD,
+    OPT_SESSION_FILE,
     OPT_HELP,
     NUM_OPTIONS
 };
 
-/* Sets of options. */
-#define CLI_BIT(id)         (UINT64_C(1) << (id))
+/* In a set of options. */
+#define CLI_BIT(id) (UINT64_C(1) << (id))
+_Static_assert(NUM_OPTIONS < 64, "a set of options is a uint64_t with one bit to spare");
 
 #define CLI_MAX_PARENT_DIRS 32
 #define CLI_MAX_OPERANDS    4
@@ -83,7 +92,13 @@ struct cli_args {
     const char *tls_psk;
     const char *run;
     const char *pid_file;
-    int level; /* 0: not given */
+    const char *description;
+    const char *thumbprint;
+    const char *password_file;
+    const char *session_file;
+    int password_fd;
+    int nfc_port; /* 0: not given */
+    int level;    /* 0: not given */
     uint64_t size_bytes;
     uint64_t offset_bytes;
     uint64_t length_bytes;
@@ -104,6 +119,13 @@ struct cli_command {
     const char *description; /* lines for --help, the last without newline */
     enum cli_exit (*run)(const struct cli_args *args);
 };
+
+/* In a command's options: it opens no disk, and takes no options for that. */
+#define CLI_OPENS_NONE (UINT64_C(1) << 63)
+/* What the way to a vCenter or a host takes. */
+#define CLI_CONNECTION_OPTIONS                                                         \
+    (CLI_BIT(OPT_THUMBPRINT) | CLI_BIT(OPT_PASSWORD_FILE) | CLI_BIT(OPT_PASSWORD_FD) | \
+     CLI_BIT(OPT_SESSION_FILE))
 
 /* Ends with an entry without a name. */
 extern const struct cli_command cli_commands[];

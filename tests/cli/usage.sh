@@ -4,7 +4,7 @@
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-commands='info map convert read compare check create grow shrink defrag rename rm attach commit rebase space write serve meta'
+commands='info map convert read compare check create grow shrink defrag rename rm attach commit rebase space write serve meta vm doctor'
 
 test_help() { shows help --help; }
 test_help_of_info() { shows help-info help info; }
@@ -26,6 +26,8 @@ test_help_of_space() { shows help-space help space; }
 test_help_of_write() { shows help-write help write; }
 test_help_of_serve() { shows help-serve help serve; }
 test_help_of_meta() { shows help-meta help meta; }
+test_help_of_vm() { shows help-vm help vm; }
+test_help_of_doctor() { shows help-doctor help doctor; }
 
 test_help_is_the_same_however_asked() {
     for command in $commands; do
@@ -90,6 +92,8 @@ test_completion() {
     same "$(completions vdisk map di)" disk.vmdk files
     same "$(completions vdisk map --parent-dir '')" folder folders
     same "$(completions vdisk read --offset '')" '' numbers
+    same "$(completions vdisk vm s)" $'show\nsnapshot' verbs
+    same "$(completions vdisk vm snapshot r)" remove verbs
     for command in $commands; do
         same "$(completions vdisk "$command" -- | tr '\n' ' ')" \
             "$(vdisk help "$command" | grep -o '^  .*--[a-z-]*' | grep -o -- '--.*' | sort | tr '\n' ' ')" \

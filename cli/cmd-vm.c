@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "commands.h"
+#include "interrupt.h"
+#include "terminal.h"
+#include "vm.h"
+
+struct verb {
+    const char *words[2]; /* the second NULL: there is one word */
+    int rest_least;       /* operands behind HOST or HOST/VM */
+    int rest_most;
+    cli_vm_verb run;
+};
+
+static const struct verb verbs[] = {
+    {{"list", NULL}, 0, 0, cli_vm_list},
+    {{"show", NULL}, 0, 0, cli_vm_show},
+    {{"disks", NULL}, 0, 0, cli_vm_disks},
+    {{"changed", NULL}, 0, 1, cli_vm_changed},
+    {{"tracking", NULL}, 1, 1, cli_vm_tracking},
+    {{"snapshot", "list"}, 0, 0, cli_vm_snapshot_list},
+    {{"snapshot", "create"}, 1, 1, cli_vm_snapshot_create},
+    {{"snapshot", "remove"}, 1, 1, cli_vm_snapshot_remove},
+};
+
+static bool fits(const struct verb *verb, const struct cli_args *args)
+{
+    int words = verb->words[1] ? 2 : 1;
+    int rest = args->num_operands - words - 1;
+
+    if (rest < verb->rest_least || rest > verb->rest_most)
+        return false;
+    for (int i = 0; i < words; i++) {
+        if (strcmp(verb->words[i], args->operands[i]) != 0)
+            return false;
+    }
+    return true;
+}
+
+/* What only `snapshot create` takes. */
+static int check_options(const struct verb *verb, const struct cli_args *args, struct vd_error *err)
+{
+    uint64_t of_create = CLI_BIT(OPT_QUIESCE) | CLI_BIT(OPT_DESCRIPTION) | CLI_BIT(OPT_HOLD);
+
+    if (verb->run == cli_vm_snapshot_create || !(args->given & of_create))
+        return VD_OK;
+    return vd_error_set(err, VD_E_INVALID_ARG,
+                        "vm: --quiesce, --description and --hold are for snapshot create");
+}
+
+static int run(const struct cli_args *args, struct vd_error *err)
+{
+    for (size_t i = 0; i < VD_ARRAY_SIZE(verbs); i++) {
+        int words = verbs[i].words[1] ? 2 : 1;
+        const char *rest = args->num_operands > words + 1 ? args->operands[words + 1] : NULL;
+        int r;
+
+        if (!fits(&verbs[i], args))
+            continue;
+        r = check_options(&verbs[i], args, err);
+        return r < 0 ? r : verbs[i].run(args, args->operands[words], rest, err);
+    }
+    return vd_error_set(err, VD_E_INVALID_ARG,
+                        "vm: expected list HOST, show HOST/VM, disks HOST/VM, snapshot list "
+                        "HOST/VM, snapshot create|remove HOST/VM NAME, tracking HOST/VM on|off, "
+                        "or changed HOST/VM[/DISK] "
+                        "[ID]; 'vdisk vm --help' tells more");
+}
+
+enum cli_exit cmd_vm(const struct cli_args *args)
+{
+    struct vd_error err = VD_ERROR_INIT;
+    int r = run(args, &err);
+
+    if (r == VD_E_CANCELLED && cli_interrupted())
+        vd_error_prefix(&err, "interrupted by %s", cli_interrupt_name());
+    return r < 0 ? cli_fail(&err, r) : CLI_DONE;
+}
+
+int cli_vm_find(const struct cli_args *args, const char *operand, struct cli_machine *ret,
+                struct vd_error *err)
+{
+    VD_CLEANUP(cli_url_done) struct cli_url url;
+    int r = cli_url_parse(operand, CLI_URL_VM, &url, err);
+
+    *ret = (struct cli_machine){0};
+    return r < 0 ? r : cli_machine_find(args, &url, ret, err);
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From the name to the certificate: what needs no login. */
+#include <netdb.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/buf.h"
+#include "doctor.h"
+#include "net/dial.h"
+
+#define MAX_ADDRESSES  8
+#define MAX_LIST_BYTES 512u
+
+static void list_addresses(const struct addrinfo *found, struct vd_buf *list)
+{
+    int count = 0;
+
+    for (const struct addrinfo *a = found; a && count < MAX_ADDRESSES; a = a->ai_next) {
+        char text[NI_MAXHOST];
+
+        if (getnameinfo(a->ai_addr, a->ai_addrlen, text, sizeof text, NULL, 0, NI_NUMERICHOST) != 0)
+            continue;
+        if (vd_buf_printf(list, "%s%s", count > 0 ? ", " : "", text) < 0)
+            return;
+        count++;
+    }
+}
+
+bool doctor_check_name(struct doctor *doctor, const char *check, const char *host)
+{
+    VD_CLEANUP(vd_buf_done) struct vd_buf list = VD_BUF_INIT(MAX_LIST_BYTES);
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+    struct addrinfo *found = NULL;
+    int reason;
+
+    if (vd_dial_is_address(host)) {
+        doctor_tell(doctor, DOCTOR_OK, check, NULL, "'%s' is an address", host);
+        return true;
+    }
+    reason = getaddrinfo(host, NULL, &hints, &found);
+    if (reason != 0) {
+        doctor_tell(doctor, DOCTOR_FAILED, check,
+                    "check the spelling, the DNS server and /etc/hosts of this machine",
+                    "'%s' does not resolve (%s)", host, gai_strerror(reason));
+        return false;
+    }
+    list_addresses(found, &list);
+    freeaddrinfo(found);
+    doctor_tell(doctor, DOCTOR_OK, check, NULL, "'%s' is %s", host, vd_buf_text(&list));
+    return true;
+}
+
+static uint16_t port_of(const struct doctor *doctor)
+{
+    return doctor->url.port ? doctor->url.port : 443;
+}
+
+/* Who answers, trusted or not. */
+static int look_at_peer(const struct doctor *doctor, struct vd_tls_peer *ret, struct vd_error *err)
+{
+    VD_CLEANUP(vd_stream_free_cleanup) struct vd_stream *stream = NULL;
+    struct vd_tls_trust anybody = {
+        .host_name = doctor->url.host,
+        .unverified = true,
+        .legacy = true,
+    };
+    int r = vd_stream_connect(doctor->url.host, port_of(doctor), NULL, &stream, err);
+
+    return r < 0 ? r : vd_stream_start_tls(stream, &anybody, ret, err);
+}
+
+/* As the session will do it. */
+static int judge_peer(const struct doctor *doctor, const struct vd_tls_trust *trust,
+                      struct vd_error *err)
+{
+    VD_CLEANUP(vd_stream_free_cleanup) struct vd_stream *stream = NULL;
+    int r = vd_stream_connect(doctor->url.host, port_of(doctor), NULL, &stream, err);
+
+    return r < 0 ? r : vd_stream_start_tls(stream, trust, NULL, err);
+}
+
+static bool check_port(struct doctor *doctor)
+{
+    VD_CLEANUP(vd_stream_free_cleanup) struct vd_stream *stream = NULL;
+    struct vd_error err = VD_ERROR_INIT;
+    int r = vd_stream_connect(doctor->url.host, port_of(doctor), NULL, &stream, &err);
+
+    if (r < 0) {
+        doctor_fail(doctor, "server port", &err, r);
+        return false;
+    }
+    doctor_tell(doctor, DOCTOR_OK, "server port", NULL, "'%s' answers at port %u", doctor->url.host,
+                (unsigned)port_of(doctor));
+    return true;
+}
+
+static void tell_trust(struct doctor *doctor, const struct vd_tls_trust *trust)
+{
+    struct vd_error err = VD_ERROR_INIT;
+    int r;
+
+    if (trust->unverified) {
+        doctor_tell(doctor, DOCTOR_WARNING, "trust", "give a thumbprint instead",
+                    "nothing is verified, because the URL says insecure=1");
+        return;
+    }
+    r = judge_peer(doctor, trust, &err);
+    if (r < 0)
+        doctor_fail(doctor, "trust", &err, r);
+    else
+        doctor_tell(doctor, DOCTOR_OK, "trust", NULL, "%s",
+                    trust->thumbprint && trust->thumbprint[0]
+                        ? "the certificate has the thumbprint expected"
+                        : "an authority vouches for the certificate and the name");
+}
+
+static bool check_certificate(struct doctor *doctor)
+{
+    struct vd_error err = VD_ERROR_INIT;
+    struct vd_tls_trust trust;
+    struct vd_tls_peer peer;
+    int r = look_at_peer(doctor, &peer, &err);
+
+    if (r < 0) {
+        doctor_fail(doctor, "certificate", &err, r);
+        return false;
+    }
+    doctor_tell(doctor, DOCTOR_OK, "certificate", NULL, "SHA-1 %s, SHA-256 %s", peer.sha1,
+                peer.sha256);
+    r = cli_connection_trust(doctor->args, &doctor->url, &trust, &err);
+    if (r < 0)
+        doctor_fail(doctor, "trust", &err, r);
+    else
+        tell_trust(doctor, &trust);
+    return doctor->checks[doctor->count - 1].outcome != DOCTOR_FAILED;
+}
+
+bool doctor_check_server(struct doctor *doctor)
+{
+    return check_port(doctor) && check_certificate(doctor);
+}

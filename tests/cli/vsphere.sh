@@ -1,0 +1,361 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# vsphere:// URLs, `vdisk vm` and `vdisk doctor`, against the simulated vCenter named by VSPHERE_SIM.
+# shellcheck source=tests/cli/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+unset VDISK_PASSWORD VDISK_THUMBPRINT
+
+# sim ARGUMENT...: a vCenter with the machine web of two disks; sets url, and the ways to log in.
+sim() {
+    need jq
+    [ -x "${VSPHERE_SIM:-}" ] || skip 'vsphere-sim is not built'
+    [ -x "$(dirname "$VSPHERE_SIM")/vsphere-sim-soap" ] || skip 'vsphere-sim-soap is not built'
+    mkdir -p ds/web
+    noise 700000 >guest
+    truncate -s 8M guest
+    vdisk convert -O vmfsThin guest ds/web/web.vmdk
+    vdisk create -t vmfs -s 4M ds/web/data.vmdk
+    mkfifo hold
+    "$VSPHERE_SIM" --datastore "ds1=$PWD/ds" --vm 'web=[ds1] web/web.vmdk,[ds1] web/data.vmdk' "$@" \
+        <hold >ready &
+    server=$!
+    exec 7>hold
+    trap 'exec 7>&-; wait "$server" || true' EXIT
+    while ! [ -s ready ]; do
+        kill -0 "$server" || fail 'vsphere-sim ended'
+        sleep 0.1
+    done
+    VDISK_PASSWORD=$(jq -r .password ready)
+    VDISK_THUMBPRINT=$(jq -r .thumbprintSha256 ready)
+    export VDISK_PASSWORD VDISK_THUMBPRINT
+    host="$(jq -r .user ready)@127.0.0.1:$(jq -r .port ready)"
+    url="vsphere://$host"
+}
+
+snapshots_of() { vdisk vm snapshot list --json "$url/web" | jq -r '.snapshots[].name'; }
+
+test_urls_are_refused_in_one_sentence() {
+    fails_with "a password does not belong in a URL" info vsphere://root:secret@h/web
+    fails_with "no virtual machine is named" info vsphere://h
+    fails_with "unknown option 'snap' in the URL" info 'vsphere://root@h/web?snap=1'
+    fails_with "no user for 'h'; write vsphere://USER@h" info vsphere://h/web
+    fails_with "'vdisk check' works on files of this machine" check vsphere://root@h/web
+    fails_with "'vdisk create' works on files" create -t vmfs --parent vsphere://root@h/web c.vmdk
+    fails_with "'vsphere://root@h/web' exists; --overwrite" convert x vsphere://root@h/web
+    fails_with "exists and stays what it is" convert -O raw --overwrite x vsphere://root@h/web
+    fails_with "is a pipe, which cannot be converted onto" convert --overwrite - vsphere://root@h/web
+    fails_with "vm: expected list HOST" vm frob h
+    fails_with "vm: expected list HOST" vm snapshot create h/web
+    fails_with "vm: --quiesce, --description and --hold are for" vm list --hold h
+    fails_with "'frob', expected on or off" vm tracking root@h/web frob
+    fails_with "'vm list' takes a host alone" vm list root@h/web
+    fails_with "transport and compression are for a disk" vm show 'root@h/web?transport=nbd'
+    fails_with "--password-fd is '-1', expected 0 to 65535" info --password-fd -1 vsphere://root@h/web
+    fails_with "insecure=1 in the URL beside --thumbprint" info --thumbprint AA 'vsphere://root@h/web?insecure=1'
+}
+
+test_unreachable_servers() {
+    export VDISK_PASSWORD=x
+    fails_with "no-such-host.invalid" info vsphere://root@no-such-host.invalid/web
+    fails_with "127.0.0.1.*refused" vm list root@127.0.0.1:1
+}
+
+test_machines_are_shown() {
+    sim
+    vdisk vm list "$host" | grep -q 'Datacenter/vm/web'
+    vdisk vm list --json "$url" | jq -e '.vcenter and .vms[0].name == "web" and .vms[0].poweredOn'
+    vdisk vm show "$host/web" | grep -q '^Disk 2: Hard disk 2, key 2001, at scsi0:1, 4 MiB, thick'
+    vdisk vm show --json "$url/web" | jq -e '(.disks | length) == 2 and .snapshots == []'
+    same "$(vdisk vm disks --json "$url/Datacenter/vm/web" | jq -r '.disks[].chain[0]')" \
+        $'[ds1] web/web.vmdk\n[ds1] web/data.vmdk'
+    fails_with "has no VM 'nix'" vm show "$url/nix"
+}
+
+test_a_disk_by_all_its_names() {
+    local disk moref
+
+    sim --powered-off
+    moref=$(vdisk vm show --json "$url/web" | jq -r .moref)
+    for disk in web/1 'web/Hard disk 1' web/Hard%20disk%201 web/2000 web/scsi0:0 'web/[ds1] web/web.vmdk' \
+        Datacenter/vm/web/1 Datacenter%2Fvm%2Fweb/1 "$moref/1" "moref=$moref/1"; do
+        same "$(vdisk info --json "$url/$disk" | jq -r '.file + " " + .transport')" \
+            '[ds1] web/web.vmdk nbdssl' "$disk"
+    done
+    fails_with "'web' has 2 disks, so say which: 1 'Hard disk 1'" info "$url/web"
+    fails_with "'web' has no disk '7'; there are" info "$url/web/7"
+}
+
+test_a_disk_is_read() {
+    local way
+
+    sim --powered-off
+    for way in nbdssl nbd 'nbdssl&compression=fastlz' 'nbd&compression=zlib' 'nbd&compression=skipz'; do
+        vdisk convert "$url/web/1?transport=$way" "out-$way"
+        same_files guest "out-$way"
+    done
+    vdisk convert -O monolithicSparse "$url/web/1" out.vmdk
+    vdisk compare "$url/web/1" out.vmdk
+    same "$(vdisk compare "$url/web/1" "$url/web/2" || echo "$?")" $'Different: the first byte that differs is 0.\n1'
+    vdisk read --offset 511 --length 70000 "$url/web/1" >got
+    tail -c +512 guest | head -c 70000 >want || true
+    same_files want got
+    same "$(vdisk map --json "$url/web/1" | jq '[.runs[].length] | add')" 8388608
+    same "$(vdisk meta get "$url/web/1" adapterType)" "$(vdisk meta get ds/web/web.vmdk adapterType)"
+    vdisk meta list --json "$url/web/1" | jq -e '.adapterType'
+    vdisk space -O streamOptimized "$url/web/1"
+    vdisk info "$url/web/1" | grep -q '^Transport  *nbdssl'
+}
+
+test_a_disk_is_written() {
+    sim --powered-off
+    printf 'hello' | vdisk write --offset 513 "$url/web/2"
+    same "$(vdisk read --offset 513 --length 5 "$url/web/2")" hello
+    noise 3000000 7 >new
+    truncate -s 5M new
+    fails_with "the target only" convert --overwrite new "$url/web/2"
+    vdisk convert --overwrite new "$url/web/1"
+    truncate -s 8M new
+    vdisk convert "$url/web/1" got
+    same_files new got
+    exec 7>&-
+    wait "$server"
+    vdisk convert ds/web/web.vmdk got --overwrite
+    same_files new got
+}
+
+test_a_running_machine_through_a_snapshot() {
+    local first second id
+
+    sim --workload
+    fails_with "'web' is running, so its disks can be opened only as a snapshot" info "$url/web/1"
+    vdisk vm tracking "$url/web" on
+    first=$(vdisk vm snapshot create --quiesce --description 'for a test' "$url/web" 'a & b')
+    same "$(snapshots_of)" 'a & b'
+    vdisk convert "$url/web/1?snapshot=a%20%26%20b" one
+    vdisk convert "$url/web/1?snapshot=$first" two
+    same_files one two
+    same_files one ds/web/web-flat.vmdk
+    fails_with "a snapshot is not written to" write --input guest "$url/web/1?snapshot=$first"
+    fails_with "'web' has no snapshot 'nix'" info "$url/web/1?snapshot=nix"
+    id=$(vdisk vm disks --json "$url/web?snapshot=$first" | jq -r '.disks[0].changeId')
+    sleep 0.5
+    second=$(vdisk vm snapshot create --json "$url/web" 'a & b' | jq -r .snapshot)
+    fails_with "several snapshots called 'a & b': say $first or $second" vm snapshot remove "$url/web" 'a & b'
+    vdisk vm changed --json "$url/web/1?snapshot=$second" "$id" | jq -e '.bytes > 0 and (.areas | length) > 0'
+    vdisk vm changed "$host/web/1?snapshot=$second" 2>told | awk 'NF != 2 { exit 1 }'
+    grep -q 'the change ID of then is' told
+    fails_with "change" vm changed "$url/web/1?snapshot=$second" '52 00/9'
+    vdisk vm snapshot remove "$url/web" "$second"
+    vdisk vm snapshot remove --progress "$url/web" "$first" 2>told
+    grep -q '^removing the snapshot: 100%' told
+    same "$(snapshots_of)" ''
+}
+
+# wait_for COMMAND...: until it succeeds, at most a minute.
+wait_for() {
+    local _
+
+    for _ in $(seq 300); do
+        "$@" && return
+        sleep 0.2
+    done
+    fail "waited in vain for: $*"
+}
+
+test_an_interrupted_snapshot_leaves_none() {
+    local pid status=0
+
+    sim --fault slow-task=3000
+    "$VDISK" vm snapshot create -p "$url/web" late >out 2>err &
+    pid=$!
+    wait_for grep -q 'creating the snapshot' err
+    kill -TERM "$pid" # a shell lets its background jobs ignore SIGINT
+    wait "$pid" || status=$?
+    same "$status" 2
+    grep -q 'interrupted by SIGTERM' err || fail "it said: $(cat err)"
+    [ ! -s out ] || fail "it told $(cat out)"
+    same "$(snapshots_of)" ''
+}
+
+test_a_held_snapshot_is_removed() {
+    local pid
+
+    sim
+    mkfifo input
+    "$VDISK" vm snapshot create --hold "$url/web" held <input >out &
+    pid=$!
+    exec 8>input
+    wait_for test -s out
+    same "$(snapshots_of)" held
+    exec 8>&-
+    wait "$pid"
+    same "$(snapshots_of)" ''
+
+    : >out
+    exec 8<>input
+    "$VDISK" vm snapshot create --hold "$url/web" held <input >out &
+    pid=$!
+    wait_for test -s out
+    kill -TERM "$pid"
+    wait "$pid"
+    exec 8>&-
+    same "$(snapshots_of)" ''
+}
+
+test_passwords() {
+    local password
+
+    sim
+    password=$VDISK_PASSWORD
+    unset VDISK_PASSWORD
+    printf '%s\r\nsecond line\n' "$password" >secret
+    chmod 600 secret
+    vdisk vm list --password-file secret "$url" 2>err | grep -q web
+    same "$(cat err)" ''
+    chmod 644 secret
+    vdisk vm list --password-file secret "$url" 2>err | grep -q web
+    grep -q "warning: 'secret' holds a secret and can be read by others (mode 644)" err
+    vdisk vm list --password-fd 9 9<secret "$url" | grep -q web
+    fails_with "'missing'" vm list --password-file missing "$url"
+    fails_with "'/dev/null' is empty" vm list --password-file /dev/null "$url"
+    fails_with "descriptor 9: Bad file" vm list --password-fd 9 "$url"
+    VDISK_PASSWORD=$password-not fails_with 'the password is wrong' vm list "$url"
+    setsid "$VDISK" vm list "$url" 2>err && fail 'no password was needed'
+    grep -q 'there is no terminal to ask at; use --password-file' err
+}
+
+test_the_password_is_asked_for() {
+    local password
+
+    sim
+    password=$VDISK_PASSWORD
+    unset VDISK_PASSWORD
+    python3 - "$VDISK" "$url" "$password" <<'EOF'
+import os, pty, sys
+vdisk, url, password = sys.argv[1:]
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execv(vdisk, [vdisk, "vm", "list", url])
+said = b""
+def more():
+    global said
+    try:
+        data = os.read(terminal, 4096)
+    except OSError:
+        data = b""
+    said += data
+    return data
+while b"Password of administrator@vsphere.local at 127.0.0.1: " not in said:
+    assert more(), said
+os.write(terminal, password.encode() + b"\n")
+while more():
+    pass
+assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, said
+assert b"Datacenter/vm/web" in said, said
+assert password.encode() not in said, "the password was shown"
+EOF
+}
+
+test_a_session_of_the_callers() {
+    sim
+    python3 - "$(jq -r .port ready)" "$VDISK_PASSWORD" >cookie <<'EOF'
+import ssl, sys, urllib.request
+body = ('<Envelope xmlns="http://schemas.xmlsoap.org/soap/envelope/"><Body><Login xmlns="urn:vim25">'
+        '<_this type="SessionManager">SessionManager</_this><userName>administrator@vsphere.local'
+        '</userName><password>' + sys.argv[2] + '</password></Login></Body></Envelope>')
+request = urllib.request.Request(f"https://127.0.0.1:{sys.argv[1]}/sdk", body.encode(),
+                                 {"Content-Type": "text/xml", "SOAPAction": '"urn:vim25/6.7"'})
+context = ssl._create_unverified_context()
+print(urllib.request.urlopen(request, context=context).headers["Set-Cookie"])
+EOF
+    chmod 600 cookie
+    unset VDISK_PASSWORD
+    vdisk vm list --session-file cookie "vsphere://127.0.0.1:$(jq -r .port ready)" | grep -q web
+    vdisk vm list --session-file cookie "vsphere://127.0.0.1:$(jq -r .port ready)" | grep -q web ||
+        fail 'the session was logged out'
+    echo vmware_soap_session=nonsense >cookie
+    fails_with 127.0.0.1 vm list --session-file cookie "$url"
+}
+
+test_trust() {
+    local right sha1
+
+    sim
+    right=$VDISK_THUMBPRINT
+    sha1=$(jq -r .thumbprint ready)
+    unset VDISK_THUMBPRINT
+    fails_with "is not trusted" vm list "$url"
+    fails_with "is not trusted.*expected" vm list --thumbprint "$(printf 'AB%.0s' {1..32})" "$url"
+    fails_with "humbprint" vm list --thumbprint nonsense "$url"
+    fails_with "missing.pem" vm list "$url?ca=missing.pem"
+    vdisk vm list --thumbprint "$sha1" "$url" | grep -q web
+    vdisk vm list "$url?thumbprint=${right//:/}" | grep -q web
+    vdisk vm list "$url?insecure=1" | grep -q web
+    VDISK_THUMBPRINT=$sha1 vdisk vm list "$url" | grep -q web
+    # The URL says more than the option, and that more than the environment.
+    fails_with 'is not trusted' vm list --thumbprint "$sha1" "$url?thumbprint=$(printf 'AB%.0s' {1..20})"
+}
+
+# checks NAME: the outcome of a check in the file report.
+outcome_of() { jq -r --arg name "$1" '.checks[] | select(.name == $name) | .outcome' report; }
+examine() {
+    local wanted=$1 status=0
+
+    shift
+    vdisk doctor --json "$@" >report 2>err || status=$?
+    same "$status" "$wanted" "exit status of doctor"
+    same "$(cat err)" '' 'standard error of doctor'
+}
+
+test_doctor_finds_nothing() {
+    sim
+    examine 0 "$url/web"
+    jq -e '.ok and ([.checks[] | select(.outcome == "failed")] | length) == 0' report
+    for check in name 'server port' certificate trust login version machine 'privileges to read' ticket 'disk port' \
+        'disk greeting' 'disk certificate' 'disk service'; do
+        same "$(outcome_of "$check")" ok "$check"
+    done
+    jq -r .checks[].found report | grep -q "SHA-1 $(jq -r .thumbprint ready), SHA-256 $(jq -r .thumbprintSha256 ready)"
+    same "$(outcome_of 'change tracking')" warning
+    same "$(vdisk doctor "$host" | grep -vc '^ok ')" 0 'lines that are not ok'
+    examine 1 --nfc-port 1 "$url/web"
+    same "$(outcome_of 'disk port')" failed
+}
+
+test_doctor_tells_what_is_wrong() {
+    sim --fault missing-privilege=VirtualMachine.Provisioning.DiskRandomRead
+    examine 1 "$url/web"
+    same "$(outcome_of 'privileges to read')" failed
+    jq -r .checks[].found report | grep -q 'missing are VirtualMachine.Provisioning.DiskRandomRead'
+    VDISK_PASSWORD=wrong examine 1 "$url"
+    same "$(outcome_of login)" failed
+    same "$(outcome_of privileges)" skipped
+    VDISK_THUMBPRINT=$(printf 'AB%.0s' {1..20}) examine 1 "$url"
+    same "$(outcome_of trust)" failed
+    same "$(outcome_of login)" ''
+    examine 1 "$url/nix"
+    same "$(outcome_of machine)" failed
+}
+
+test_doctor_without_a_server() {
+    examine 1 root@127.0.0.1:1
+    same "$(outcome_of 'server port')" failed
+    examine 1 root@no-such-host.invalid
+    same "$(outcome_of name)" failed
+    same "$(outcome_of 'disk port')" ''
+    fails_with "no host name has" doctor 'h h'
+}
+
+test_secrets_are_told_nobody() {
+    sim
+    {
+        vdisk vm show "$url/web"
+        vdisk doctor "$url/web"
+        vdisk info "$url/web/1" || true
+        VDISK_THUMBPRINT=00 vdisk info "$url/web/1" || true
+    } >all 2>&1
+    if grep -F "$VDISK_PASSWORD" all; then fail 'the password was told'; fi
+}
+
+run_tests "$@"
