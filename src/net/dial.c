@@ -69,6 +69,21 @@ static int wait_for_lookup(struct lookup *lookup, uint64_t deadline_ms)
     }
 }
 
+/* The resolver has a thread of its own for this. */
+static int ask(struct lookup *lookup, uint64_t deadline_ms)
+{
+    struct gaicb *list[] = {&lookup->request};
+    int why = getaddrinfo_a(GAI_NOWAIT, list, 1, NULL);
+    return why ? why : wait_for_lookup(lookup, deadline_ms);
+}
+
+/* Nobody is asked, so that it does not wait. */
+static int take_address(struct lookup *lookup)
+{
+    lookup->hints.ai_flags |= AI_NUMERICHOST;
+    return getaddrinfo(lookup->host, lookup->port, &lookup->hints, &lookup->request.ar_result);
+}
+
 /* *ret is to be freed by freeaddrinfo. */
 static int look_up(const char *host, uint16_t port, uint64_t deadline_ms, struct addrinfo **ret,
                    struct vd_error *err)
@@ -86,10 +101,7 @@ static int look_up(const char *host, uint16_t port, uint64_t deadline_ms, struct
     lookup->request.ar_name = lookup->host;
     lookup->request.ar_service = lookup->port;
     lookup->request.ar_request = &lookup->hints;
-    struct gaicb *list[] = {&lookup->request};
-    int why = getaddrinfo_a(GAI_NOWAIT, list, 1, NULL);
-    if (why == 0)
-        why = wait_for_lookup(lookup, deadline_ms);
+    int why = vd_dial_is_address(host) ? take_address(lookup) : ask(lookup, deadline_ms);
     if (why == EAI_INPROGRESS) {
         if (gai_cancel(&lookup->request) != EAI_CANCELED)
             (void)VD_TAKE_PTR(lookup); /* the resolver still writes there: left to it */
