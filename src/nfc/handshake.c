@@ -154,9 +154,10 @@ int vd_nfc_handshake(struct vd_stream *stream, const char *peer, const char *tag
 {
     struct talk talk = {.stream = stream, .peer = peer};
     int r = say_tag(&talk, tag, err);
-    /* A host that knows the tag is new enough for the version. */
+    /* A host that knows the tag is new enough for the version, unless it says it has none. */
+    bool ahead = server_version > 0 || (server_version < 0 && tag[0]);
     if (r == VD_OK)
-        r = exchange_versions(&talk, tag[0] || server_version > 0, ret_version, err);
+        r = exchange_versions(&talk, ahead, ret_version, err);
     if (r < 0)
         return r;
     if (*ret_version == 0)

@@ -121,11 +121,12 @@ int vd_nfc_link_open(const struct vd_nfc_options *options, uint32_t buffer_bytes
     }
     if (r == VD_OK)
         r = vd_nfc_session_new(link.host, buffer_bytes, &link.session, err);
-    if (r == VD_OK)
-        r = open_file(&link, options, buffer_count, err);
+    if (r < 0)
+        vd_error_prefix(err, "opening '%s'", options->path);
+    else
+        r = open_file(&link, options, buffer_count, err); /* whose refusals name the file */
     if (r < 0) {
         vd_nfc_link_close(&link, false);
-        vd_error_prefix(err, "opening '%s'", options->path);
         return r;
     }
     *ret = link;
