@@ -36,12 +36,23 @@ uint32_t vd_clone_hw_version(const struct vd_clone_source *source,
 bool vd_clone_keeps_geometry(const struct vd_clone_source *source,
                              const struct vd_clone_params *params);
 
-/* Where sectors go. `put` is called with whole grains (but for the disk's last), from many threads
- * at once on different ranges; or, `in_order`, from one thread and ascending. */
+/*
+ * Where sectors go: in whole grains (but for the disk's last), from one thread. The kernel lets one
+ * writer into a file at a time, so several would only wait for each other, spinning on processors
+ * that could work; and grains written in the disk's order are read in order later.
+ *
+ * A sink with costly work to do has `pack` too, called on many threads at once: what it makes of
+ * the sectors, at most VD_STEP_ROOM_BYTES in `out`, is what `put_packed` is given in place of
+ * `put`.
+ */
 struct vd_clone_sink {
-    bool in_order;
+    bool ascending; /* a stream: cannot go back */
     int (*put)(void *data, uint64_t start_sectors, uint64_t count_sectors, const void *bytes,
                struct vd_error *err);
+    int (*pack)(void *data, uint64_t start_sectors, uint64_t count_sectors, const void *bytes,
+                void *out, size_t *ret_length, struct vd_error *err);
+    int (*put_packed)(void *data, uint64_t start_sectors, uint64_t count_sectors,
+                      const void *packed, size_t length, struct vd_error *err);
     void *data;
 };
 

@@ -85,17 +85,27 @@ static int plan(void *data, struct vd_step *step, struct vd_error *err)
 
 static int put_step(const struct run_clone *clone, const struct vd_step *step, struct vd_error *err)
 {
-    return clone->sink->put(clone->sink->data, step->start_sectors, step->length_sectors,
-                            step->buffers[0], err);
+    const struct vd_clone_sink *sink = clone->sink;
+
+    if (sink->pack)
+        return sink->put_packed(sink->data, step->start_sectors, step->length_sectors,
+                                step->buffers[1], (size_t)step->outcome, err);
+    return sink->put(sink->data, step->start_sectors, step->length_sectors, step->buffers[0], err);
 }
 
 static int work(void *data, struct vd_step *step, struct vd_error *err)
 {
     const struct run_clone *clone = data;
+    const struct vd_clone_sink *sink = clone->sink;
+    size_t length = 0;
     int r =
         vd_disk_read(clone->disk, step->start_sectors, step->length_sectors, step->buffers[0], err);
 
-    return r == VD_OK && !clone->sink->in_order ? put_step(clone, step, err) : r;
+    if (r == VD_OK && sink->pack)
+        r = sink->pack(sink->data, step->start_sectors, step->length_sectors, step->buffers[0],
+                       step->buffers[1], &length, err);
+    step->outcome = length;
+    return r;
 }
 
 static int retire(void *data, struct vd_step *step, struct vd_error *err)
@@ -103,7 +113,7 @@ static int retire(void *data, struct vd_step *step, struct vd_error *err)
     struct run_clone *clone = data;
     int r = VD_OK;
 
-    if (!step->idle && clone->sink->in_order)
+    if (!step->idle)
         r = put_step(clone, step, err);
     if (r < 0)
         return r;
@@ -124,7 +134,7 @@ int vd_clone_run_disk(struct vd_disk *source, const struct vd_clone_sink *sink,
     };
 
     vd_runs_init(&clone.runs, source, 0, clone.end_sectors);
-    return vd_pipeline_run(&ops, &clone, 1, err);
+    return vd_pipeline_run(&ops, &clone, sink->pack ? 2 : 1, err);
 }
 
 /* --- from a stream --- */
@@ -158,7 +168,7 @@ static int gather_part(struct gather *gather, uint64_t sector, const uint8_t *by
 
     if (gather->used && grain != gather->grain)
         r = put_gathered(gather, err);
-    if (r == VD_OK && gather->sink->in_order && grain < gather->grain)
+    if (r == VD_OK && gather->sink->ascending && grain < gather->grain)
         r = vd_error_set(err, VD_E_NOT_SUPPORTED,
                          "the stream holds the grain of sector %ju after later ones, so it cannot "
                          "be made a stream again without being stored first",

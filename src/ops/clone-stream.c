@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <assert.h>
+
+#include "base/units.h"
 #include "ops/clone-int.h"
+#include "ops/pipeline.h"
 #include "ops/spool.h"
 #include "vmdk/stream-writer.h"
 
@@ -21,6 +25,20 @@ static int put_sectors(void *data, uint64_t start_sectors, uint64_t count_sector
                        const void *bytes, struct vd_error *err)
 {
     return vd_stream_writer_write(data, start_sectors, count_sectors, bytes, err);
+}
+
+static int pack_sectors(void *data, uint64_t start_sectors, uint64_t count_sectors,
+                        const void *bytes, void *out, size_t *ret_length, struct vd_error *err)
+{
+    static_assert(VD_STREAM_PACKED_BYTES(VD_STEP_BYTES / VD_SECTOR_BYTES) <= VD_STEP_ROOM_BYTES,
+                  "a step's records fit its buffer");
+    return vd_stream_writer_pack(data, start_sectors, count_sectors, bytes, out, ret_length, err);
+}
+
+static int put_packed(void *data, uint64_t start_sectors, uint64_t count_sectors,
+                      const void *packed, size_t length, struct vd_error *err)
+{
+    return vd_stream_writer_put(data, start_sectors, count_sectors, packed, length, err);
 }
 
 static void collect_values(const struct vd_clone_source *source, const char **ret)
@@ -68,7 +86,8 @@ static int write_stream(const struct vd_clone_source *source, struct vd_target *
     struct vd_workers *workers = NULL;
     struct vd_stream_writer *writer = NULL;
     struct to_target to = {.target = target};
-    struct vd_clone_sink sink = {.in_order = true, .put = put_sectors};
+    struct vd_clone_sink sink = {
+        .ascending = true, .put = put_sectors, .pack = pack_sectors, .put_packed = put_packed};
     int r = vd_workers_new(0, &workers, err);
 
     vd_target_set_disk(target);

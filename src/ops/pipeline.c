@@ -123,14 +123,14 @@ static int allocate(struct pipeline *p, unsigned num_buffers, struct vd_error *e
         return r;
     p->num_slots = 2 * VD_MIN(vd_workers_count(p->workers), VD_PIPELINE_MAX_WORKERS);
     p->slots = calloc(p->num_slots, sizeof *p->slots);
-    p->memory = malloc(p->num_slots * num_buffers * VD_STEP_BYTES);
+    p->memory = malloc(p->num_slots * num_buffers * VD_STEP_ROOM_BYTES);
     if (!p->slots || !p->memory)
         return vd_error_set(err, VD_E_NO_MEMORY, "out of memory for the copy buffers");
     for (size_t i = 0; i < p->num_slots; i++) {
         p->slots[i].task.run = work_on;
         p->slots[i].pipeline = p;
         for (unsigned b = 0; b < num_buffers; b++)
-            p->slots[i].step.buffers[b] = p->memory + (i * num_buffers + b) * VD_STEP_BYTES;
+            p->slots[i].step.buffers[b] = p->memory + (i * num_buffers + b) * VD_STEP_ROOM_BYTES;
     }
     return VD_OK;
 }

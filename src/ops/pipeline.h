@@ -15,7 +15,9 @@
 
 /* Steps cover at most this much of a disk when they carry data. */
 #define VD_STEP_BYTES (1u << 20)
-/* Memory: at most 2 x 8 steps in flight, each with at most 2 buffers of VD_STEP_BYTES = 32 MiB. */
+/* What a step's bytes become may be a little larger, as compressed grains are. */
+#define VD_STEP_ROOM_BYTES (VD_STEP_BYTES + (16u << 10))
+/* Memory: at most 2 x 8 steps in flight, each with at most 2 buffers of 1040 KiB = 33 MiB. */
 #define VD_PIPELINE_MAX_WORKERS 8u
 #define VD_PIPELINE_MAX_BUFFERS 2u
 
@@ -25,7 +27,8 @@ struct vd_step {
     bool idle;        /* nothing to work on: goes straight to retire, in its turn */
     unsigned flags;   /* the operation's own */
     uint64_t outcome; /* the operation's own, from work to retire */
-    uint8_t *buffers[VD_PIPELINE_MAX_BUFFERS]; /* VD_STEP_BYTES each, contents undefined at plan */
+    uint8_t
+        *buffers[VD_PIPELINE_MAX_BUFFERS]; /* VD_STEP_ROOM_BYTES each, contents undefined at plan */
 };
 
 struct vd_pipeline_ops {

@@ -58,31 +58,46 @@ static int borrow_compressor(struct vd_packer *packer, struct vd_deflate **ret)
 static void give_back(struct vd_packer *packer, struct vd_deflate *deflate)
 {
     pthread_mutex_lock(&packer->lock);
-    packer->idle[packer->num_idle++] = deflate;
+    bool keep = packer->num_idle < VD_PACK_MAX_WINDOW;
+    if (keep)
+        packer->idle[packer->num_idle++] = deflate;
     pthread_mutex_unlock(&packer->lock);
+    if (!keep)
+        vd_deflate_free(deflate);
 }
 
-static int compress_grain(struct job *job, struct vd_deflate *deflate)
+static int compress_grain(const struct vd_packer *packer, struct vd_deflate *deflate,
+                          uint64_t lba_sectors, const uint8_t *grain, uint8_t *record,
+                          size_t *ret_bytes)
 {
-    const struct vd_packer *packer = job->packer;
     size_t length = 0;
-    int r = vd_deflate_zlib(deflate, job->grain, packer->grain_bytes,
-                            job->record + VD_RECORD_HEADER_BYTES,
+    int r = vd_deflate_zlib(deflate, grain, packer->grain_bytes, record + VD_RECORD_HEADER_BYTES,
                             packer->room - VD_RECORD_HEADER_BYTES, &length);
     if (r < 0)
         return r;
-    struct vd_stream_marker header = {.value = job->lba_sectors, .size_bytes = (uint32_t)length};
-    vd_stream_marker_encode(&header, job->record);
+    struct vd_stream_marker header = {.value = lba_sectors, .size_bytes = (uint32_t)length};
+    vd_stream_marker_encode(&header, record);
     size_t used = VD_RECORD_HEADER_BYTES + length;
-    job->record_bytes = vd_bytes_to_sectors_up(used) * VD_SECTOR_BYTES;
-    memset(job->record + used, 0, job->record_bytes - used);
+    *ret_bytes = vd_bytes_to_sectors_up(used) * VD_SECTOR_BYTES;
+    memset(record + used, 0, *ret_bytes - used);
     return 0;
+}
+
+static int pack(struct vd_packer *packer, uint64_t lba_sectors, const uint8_t *grain,
+                uint8_t *record, size_t *ret_bytes)
+{
+    struct vd_deflate *deflate;
+    int r = borrow_compressor(packer, &deflate);
+    if (r < 0)
+        return r;
+    r = compress_grain(packer, deflate, lba_sectors, grain, record, ret_bytes);
+    give_back(packer, deflate);
+    return r;
 }
 
 static int make_record(struct job *job)
 {
     struct vd_packer *packer = job->packer;
-    struct vd_deflate *deflate;
     job->record_bytes = 0;
     if (vd_bytes_all_zero(job->grain, packer->grain_bytes))
         return 0;
@@ -90,12 +105,7 @@ static int make_record(struct job *job)
         job->record = malloc(packer->room);
     if (job->record == NULL)
         return VD_E_NO_MEMORY;
-    int r = borrow_compressor(packer, &deflate);
-    if (r < 0)
-        return r;
-    r = compress_grain(job, deflate);
-    give_back(packer, deflate);
-    return r;
+    return pack(packer, job->lba_sectors, job->grain, job->record, &job->record_bytes);
 }
 
 static void run_job(struct vd_task *task)
@@ -129,6 +139,7 @@ int vd_packer_new(struct vd_workers *workers, int level, size_t grain_bytes, str
     packer->idle[packer->num_idle++] = first;
     packer->window = workers == NULL ? 1 : 2 * vd_workers_count(workers);
     assert(packer->window <= VD_PACK_MAX_WINDOW);
+    assert(packer->room <= grain_bytes + VD_RECORD_EXTRA_BYTES);
     pthread_mutex_init(&packer->lock, NULL);    /* cannot fail without attributes on Linux */
     pthread_cond_init(&packer->finished, NULL); /* likewise */
     *ret = packer;
@@ -172,13 +183,28 @@ static struct job *wait_for_oldest(struct vd_packer *packer)
     return job;
 }
 
+static int refuse(int code, uint64_t lba_sectors, struct vd_error *err)
+{
+    return vd_error_set(err, code, "out of memory compressing the grain at sector %llu",
+                        (unsigned long long)lba_sectors);
+}
+
+int vd_packer_pack(struct vd_packer *packer, uint64_t lba_sectors, const uint8_t *grain,
+                   uint8_t *record, size_t *ret_bytes, struct vd_error *err)
+{
+    *ret_bytes = 0;
+    if (vd_bytes_all_zero(grain, packer->grain_bytes))
+        return 0;
+    int r = pack(packer, lba_sectors, grain, record, ret_bytes);
+    return r < 0 ? refuse(r, lba_sectors, err) : 0;
+}
+
 int vd_packer_take(struct vd_packer *packer, struct vd_packed *ret, struct vd_error *err)
 {
     assert(!vd_packer_is_empty(packer));
     const struct job *job = wait_for_oldest(packer);
     if (job->code < 0)
-        return vd_error_set(err, job->code, "out of memory compressing the grain at sector %llu",
-                            (unsigned long long)job->lba_sectors);
+        return refuse(job->code, job->lba_sectors, err);
     *ret = (struct vd_packed){job->lba_sectors, job->record, job->record_bytes};
     return 0;
 }

@@ -193,7 +193,7 @@ static int put_grains(struct vd_stream_writer *w, uint64_t start, uint64_t count
     return r;
 }
 
-static int check_write(const struct vd_stream_writer *w, uint64_t start, uint64_t count,
+static int check_range(const struct vd_stream_writer *w, uint64_t start, uint64_t count,
                        struct vd_error *err)
 {
     uint64_t capacity = w->header.capacity_sectors;
@@ -207,6 +207,15 @@ static int check_write(const struct vd_stream_writer *w, uint64_t start, uint64_
                             "writing '%s': %" PRIu64 " sectors at %" PRIu64
                             ", expected whole grains of %u",
                             w->name, count, start, GRAIN_SECTORS);
+    return 0;
+}
+
+static int check_write(const struct vd_stream_writer *w, uint64_t start, uint64_t count,
+                       struct vd_error *err)
+{
+    int r = check_range(w, start, count, err);
+    if (r < 0)
+        return r;
     if (start < w->next_sector)
         return vd_error_set(err, VD_E_INVALID_ARG,
                             "writing '%s': sector %" PRIu64 " after sector %" PRIu64
@@ -233,6 +242,71 @@ int vd_stream_writer_write(struct vd_stream_writer *writer, uint64_t start_secto
     if (r < 0 || count_sectors == 0)
         return r;
     r = put_grains(writer, start_sectors, count_sectors, bytes, err);
+    writer->next_sector = start_sectors + count_sectors;
+    if (r < 0)
+        writer->failure = r;
+    return r;
+}
+
+/* --- in two halves --- */
+
+static int pack_short(const struct vd_stream_writer *w, uint64_t start, const uint8_t *bytes,
+                      uint64_t sectors, uint8_t *out, size_t *ret, struct vd_error *err)
+{
+    VD_FREE uint8_t *grain = calloc(1, GRAIN_BYTES);
+    if (grain == NULL)
+        return vd_error_set(err, VD_E_NO_MEMORY, "writing '%s': out of memory", w->name);
+    memcpy(grain, bytes, vd_sectors_to_bytes(sectors));
+    return vd_packer_pack(w->packer, start, grain, out, ret, err);
+}
+
+int vd_stream_writer_pack(const struct vd_stream_writer *writer, uint64_t start_sectors,
+                          uint64_t count_sectors, const void *bytes, void *out, size_t *ret_length,
+                          struct vd_error *err)
+{
+    const uint8_t *in = bytes;
+    uint8_t *to = out;
+    int r = check_range(writer, start_sectors, count_sectors, err);
+    for (uint64_t at = 0; r >= 0 && at < count_sectors; at += GRAIN_SECTORS) {
+        const uint8_t *grain = in + vd_sectors_to_bytes(at);
+        size_t length = 0;
+        if (count_sectors - at >= GRAIN_SECTORS)
+            r = vd_packer_pack(writer->packer, start_sectors + at, grain, to, &length, err);
+        else
+            r = pack_short(writer, start_sectors + at, grain, count_sectors - at, to, &length, err);
+        to += length;
+    }
+    if (r >= 0)
+        *ret_length = (size_t)(to - (uint8_t *)out);
+    return r;
+}
+
+static int put_records(struct vd_stream_writer *w, const uint8_t *records, size_t length,
+                       struct vd_error *err)
+{
+    int r = 0;
+    for (size_t at = 0; r >= 0 && at < length;) {
+        struct vd_stream_marker header = vd_stream_marker_decode(records + at);
+        uint64_t used = VD_RECORD_HEADER_BYTES + (uint64_t)header.size_bytes;
+        struct vd_packed packed = {header.value, records + at,
+                                   vd_bytes_to_sectors_up(used) * VD_SECTOR_BYTES};
+        assert(packed.record_bytes <= length - at); /* they are our own */
+        r = put_record(w, &packed, err);
+        at += packed.record_bytes;
+    }
+    return r;
+}
+
+int vd_stream_writer_put(struct vd_stream_writer *writer, uint64_t start_sectors,
+                         uint64_t count_sectors, const void *packed, size_t length,
+                         struct vd_error *err)
+{
+    int r = check_usable(writer, err);
+    if (r >= 0)
+        r = check_write(writer, start_sectors, count_sectors, err);
+    if (r < 0)
+        return r;
+    r = put_records(writer, packed, length, err);
     writer->next_sector = start_sectors + count_sectors;
     if (r < 0)
         writer->failure = r;

@@ -25,7 +25,7 @@ struct vd_stream_writer_params {
     uint64_t capacity_sectors;
     const char *adapter; /* as in create.h */
     uint32_t hw_version; /* 0: 13 */
-    int level;           /* 1..12; 0: default 6. See codec/deflate.h for what each means */
+    int level;           /* 1..12; 0: default 3. See codec/deflate.h for what each means */
     struct vd_geometry geometry, bios_geometry; /* zeros: computed, left out */
     struct vd_workers *workers;                 /* NULL: compress on the caller */
     /* Further ddb lines kept from the source (uuid, comment, ...), key (no "ddb.") and value in
@@ -46,6 +46,18 @@ VD_MUST_CHECK int vd_stream_writer_open(const struct vd_stream_sink *sink,
 VD_MUST_CHECK int vd_stream_writer_write(struct vd_stream_writer *writer, uint64_t start_sectors,
                                          uint64_t count_sectors, const void *bytes,
                                          struct vd_error *err);
+/* The same in two halves, for a caller with threads of its own. The costly one, on any thread,
+ * many at once: records of these sectors into `out`, which has room for
+ * VD_STREAM_PACKED_BYTES(count). The cheap one, ascending like a write: those records into the
+ * stream. */
+#define VD_STREAM_PACKED_BYTES(count_sectors) (((count_sectors) + 127u) / 128u * ((64u + 1u) << 10))
+VD_MUST_CHECK int vd_stream_writer_pack(const struct vd_stream_writer *writer,
+                                        uint64_t start_sectors, uint64_t count_sectors,
+                                        const void *bytes, void *out, size_t *ret_length,
+                                        struct vd_error *err);
+VD_MUST_CHECK int vd_stream_writer_put(struct vd_stream_writer *writer, uint64_t start_sectors,
+                                       uint64_t count_sectors, const void *packed, size_t length,
+                                       struct vd_error *err);
 /* Tables, footer, end. Without it the stream is incomplete. */
 VD_MUST_CHECK int vd_stream_writer_finish(struct vd_stream_writer *writer, struct vd_error *err);
 /* The stream so far; its length once it is finished. */

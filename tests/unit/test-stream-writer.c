@@ -305,6 +305,62 @@ VD_TEST(workers_write_the_same_bytes)
     }
 }
 
+/* Packed by the caller, in steps of `per_put` grains. */
+static void make_in_halves(struct kept *kept, uint64_t capacity, unsigned density, unsigned per_put)
+{
+    struct vd_stream_writer_params params = {.capacity_sectors = capacity, .level = 6};
+    struct vd_error err = VD_ERROR_INIT;
+    uint64_t most = (uint64_t)per_put * GRAIN;
+    VD_FREE uint8_t *bytes = malloc(vd_sectors_to_bytes(most));
+    VD_FREE uint8_t *packed = malloc(VD_STREAM_PACKED_BYTES(most));
+    AUTO_WRITER writer = open_writer(kept, &params);
+    check(bytes && packed);
+    for (uint64_t at = 0; at < capacity; at += most) {
+        uint64_t count = VD_MIN(most, capacity - at);
+        size_t length = 0;
+        for (uint64_t i = 0; i < count; i += GRAIN)
+            fill_grain((at + i) / GRAIN, density, bytes + vd_sectors_to_bytes(i),
+                       vd_sectors_to_bytes(VD_MIN(count - i, (uint64_t)GRAIN)));
+        check_code_err(vd_stream_writer_pack(writer, at, count, bytes, packed, &length, &err),
+                       VD_OK, &err);
+        check(length <= VD_STREAM_PACKED_BYTES(count));
+        check_code_err(vd_stream_writer_put(writer, at, count, packed, length, &err), VD_OK, &err);
+    }
+    check_code(vd_stream_writer_put(writer, 0, GRAIN, packed, 0, NULL), VD_E_INVALID_ARG);
+    check_code(vd_stream_writer_finish(writer, NULL), VD_OK);
+}
+
+VD_TEST(two_halves_are_a_write)
+{
+    uint64_t capacity = 2 * REGION + 17;
+    KEPT alone = {0};
+    KEPT halves = {0};
+    size_t front = GRAIN * 512; /* with a CID of its own */
+    make_stream(&alone, capacity, 8, NULL, 6);
+    make_in_halves(&halves, capacity, 8, 16);
+    check_u64_eq(halves.image.length, alone.image.length);
+    check_mem_eq(halves.image.bytes + front, alone.image.bytes + front,
+                 halves.image.length - front);
+}
+
+VD_TEST(pack_takes_whole_grains_of_the_disk)
+{
+    KEPT kept = {0};
+    struct vd_stream_writer_params params = {.capacity_sectors = 3 * GRAIN};
+    VD_FREE uint8_t *bytes = calloc(4, GRAIN * 512);
+    VD_FREE uint8_t *packed = malloc(VD_STREAM_PACKED_BYTES(4 * GRAIN));
+    size_t length = 7;
+    AUTO_WRITER writer = open_writer(&kept, &params);
+    check(bytes && packed);
+    check_code(vd_stream_writer_pack(writer, 0, 4 * GRAIN, bytes, packed, &length, NULL),
+               VD_E_OUT_OF_RANGE);
+    check_code(vd_stream_writer_pack(writer, 1, GRAIN, bytes, packed, &length, NULL),
+               VD_E_INVALID_ARG);
+    check_u64_eq(length, 7);
+    check_code(vd_stream_writer_pack(writer, 0, 3 * GRAIN, bytes, packed, &length, NULL), VD_OK);
+    check_u64_eq(length, 0); /* zeros are not stored */
+}
+
 VD_TEST(every_level_round_trips)
 {
     for (int level = 0; level <= 12; level++) {
