@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Steps of at most VD_STEP_BYTES, ending at multiples of it on the disk so that a grain is inflated
- * once. Workers read, and write too where the target takes bytes at any place; where it does not,
- * retiring in order writes.
+ * once. Workers read and inflate. Retiring writes, in order: the kernel lets one writer into a file
+ * at a time, so workers that wrote would wait for each other, spinning, in place of inflating. Only
+ * a device is written by the workers.
  */
 #include "ops/copy.h"
 
@@ -122,7 +123,7 @@ static int work(void *data, struct vd_step *step, struct vd_error *err)
     int r =
         vd_disk_read(copy->disk, step->start_sectors, step->length_sectors, step->buffers[0], err);
 
-    if (r == VD_OK && !vd_target_in_order(copy->target))
+    if (r == VD_OK && vd_target_is_shared(copy->target))
         r = write_part(copy, step, err);
     return r;
 }
@@ -135,7 +136,7 @@ static int retire(void *data, struct vd_step *step, struct vd_error *err)
 
     if (step->idle)
         r = vd_target_zero(copy->target, part.start_bytes - copy->start_bytes, part.length, err);
-    else if (vd_target_in_order(copy->target))
+    else if (!vd_target_is_shared(copy->target))
         r = write_part(copy, step, err);
     if (r < 0)
         return r;

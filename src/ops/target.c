@@ -152,6 +152,11 @@ bool vd_target_in_order(const struct vd_target *target)
     return target->kind == TARGET_IN_ORDER;
 }
 
+bool vd_target_is_shared(const struct vd_target *target)
+{
+    return target->kind == TARGET_DEVICE;
+}
+
 const char *vd_target_file(const struct vd_target *target)
 {
     return target->kind == TARGET_FILE ? target->path : NULL;

@@ -43,6 +43,9 @@ VD_MUST_CHECK int vd_target_identity(const char *path, bool *ret_exists,
                                      struct vd_block_identity *ret, struct vd_error *err);
 
 bool vd_target_in_order(const struct vd_target *target);
+/* True where writes of several threads at once run at once: on a device, while a file admits one
+ * writer at a time. */
+bool vd_target_is_shared(const struct vd_target *target);
 /* Path of the file it will be; NULL for what is written straight. */
 const char *vd_target_file(const struct vd_target *target);
 /* True when vd_target_zero costs nothing, whatever the length. */
