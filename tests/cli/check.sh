@@ -146,7 +146,7 @@ test_what_is_lost_is_given_up_with_consent() {
 test_a_stream_that_was_cut_off() {
     noise 500000 >guest.raw
     truncate -s 1M guest.raw
-    vdisk convert -O streamOptimized guest.raw whole.vmdk
+    vdisk convert -O streamOptimized --level 6 guest.raw whole.vmdk
     head -c -1536 whole.vmdk >disk.vmdk
     fails_with 'footer' map disk.vmdk
     shows footer check --repair disk.vmdk
