@@ -59,6 +59,38 @@ static void meet(const char *name, const char *value, enum outcome want)
     fault(name, "null");
 }
 
+/* One fault at every place of a session in turn: after `first` bytes or frames, then `step` further
+ * on. Each time a disk is opened and read. */
+static void sweep(const char *name, unsigned first, unsigned last, unsigned step)
+{
+    unsigned right = 0, told = 0, opened = 0, places = 0;
+    double slowest = 0;
+    for (unsigned place = first; place <= last; place += step, places++) {
+        VixDiskLibConnectParams *params = params_new();
+        VixDiskLibConnection connection = connect_to(params, true, NULL);
+        VixDiskLibHandle disk = NULL;
+        char value[16];
+        (void)snprintf(value, sizeof value, "%u", place);
+        double start = now();
+        forget();
+        fault(name, value);
+        VixError result = VixDiskLib_Open(connection, WEB, RO, &disk);
+        right += !disk || right_as_far_as_read(disk, &result);
+        if (disk)
+            (void)VixDiskLib_Close(disk);
+        opened += disk != NULL;
+        told += result == VIX_OK || strchr(heard.warn, '\'') != NULL;
+        slowest = now() - start > slowest ? now() - start : slowest;
+        (void)VixDiskLib_Disconnect(connection);
+        VixDiskLib_FreeConnectParams(params);
+        fault(name, "null");
+    }
+    ok(right == places, "%s at %u places: no wrong byte", name, places);
+    ok(told == places, "%s at %u places: every failure has its sentence", name, places);
+    ok(slowest < SLOWEST_SECONDS, "%s at %u places: %.1f s at most", name, places, slowest);
+    printf("# %s: the disk was opened at %u of %u places\n", name, opened, places);
+}
+
 /* After everything a server still works as before. */
 static void works_again(void)
 {
@@ -109,6 +141,11 @@ int main(void)
     meet("http-503-once", "true", MAY_FAIL);
     meet("endless-xml", "true", FAILS);
     meet("entity-bomb", "true", FAILS);
+    sweep("drop-once", 0, 6000, 263); /* a handshake message has 264 bytes */
+    sweep("drop-once", 8000, 3000000, 999983);
+    sweep("drop-after", 0, 4000, 797);
+    sweep("error-frame", 1, 12, 2);
+    sweep("stall", 1, 3, 2);
     sessions_end();
     works_again();
     VixDiskLib_Exit();
