@@ -7,6 +7,8 @@
 #include "base/checked.h"
 #include "base/units.h"
 
+#define HEAD_BYTES (VD_NFC_HEADER_BYTES + VD_NFC_IO_BYTES)
+
 struct fragment {
     struct vd_task task;
     struct aio *aio;
@@ -58,13 +60,6 @@ static void fail(struct fragment *self, int code, const struct vd_error *why)
         sim_conn_stop(&aio->session->conn); /* no memory for an answer */
 }
 
-static void pack_raw(struct fragment *self, const uint8_t *bytes, struct vd_nfc_packed *ret)
-{
-    *ret = (struct vd_nfc_packed){VD_NFC_CODE_NONE, bytes, self->length_bytes};
-    if (sim_fault(&self->aio->session->sim->faults, SIM_SKIPZ_RAW_LABEL) > 0)
-        ret->compression = VD_NFC_CODE_SKIPZ;
-}
-
 static bool is_the_one(const struct fragment *self, enum sim_fault fault)
 {
     int64_t number = sim_fault(&self->aio->session->sim->faults, fault);
@@ -72,10 +67,10 @@ static bool is_the_one(const struct fragment *self, enum sim_fault fault)
     return number > 0 && self->number == (uint64_t)number;
 }
 
-static void send_fragment(struct fragment *self, const struct vd_nfc_packed *packed)
+static void tell(const struct fragment *self, const struct vd_nfc_packed *packed,
+                 struct sim_packet *packet)
 {
-    struct aio_read *read = self->read;
-    struct vd_nfc_header header = {VD_NFC_IO, VD_NFC_IO_BYTES, read->op};
+    const struct aio_read *read = self->read;
     struct vd_nfc_io io = {
         .handle = is_the_one(self, SIM_BAD_STATUS) ? SIM_REFUSED_IO : 0,
         .is_read = true,
@@ -87,42 +82,52 @@ static void send_fragment(struct fragment *self, const struct vd_nfc_packed *pac
         .fragment_bytes = self->length_bytes,
         .trailer_bytes = is_the_one(self, SIM_BAD_LENGTH) ? 1u << 31 : (uint32_t)packed->size,
     };
-    struct sim_packet *packet =
-        sim_packet_new(VD_NFC_HEADER_BYTES + VD_NFC_IO_BYTES + packed->size);
 
-    if (!packet) {
-        fail(self, VD_E_NO_MEMORY, NULL);
-        return;
-    }
     vd_nfc_io_encode(&io, packet->bytes + VD_NFC_HEADER_BYTES);
-    memcpy(packet->bytes + VD_NFC_HEADER_BYTES + VD_NFC_IO_BYTES, packed->bytes, packed->size);
-    aio_send_packet(self->aio, &header, packet);
+    memmove(packet->bytes + HEAD_BYTES, packed->bytes, packed->size);
+    packet->size = HEAD_BYTES + packed->size;
 }
 
-/* Whole sectors are read; a fragment may be less. */
+/* Makes the packet, which has room for whole sectors, of what it holds from `bytes` on. */
+static int pack(struct fragment *self, const uint8_t *bytes, struct sim_packet *packet)
+{
+    struct vd_nfc_packed packed = {VD_NFC_CODE_NONE, bytes, self->length_bytes};
+    struct vd_nfc_codec *codec = NULL;
+    int r = VD_OK;
+
+    if (sim_fault(&self->aio->session->sim->faults, SIM_SKIPZ_RAW_LABEL) > 0)
+        packed.compression = VD_NFC_CODE_SKIPZ;
+    else if (self->read->compression != VD_NFC_CODE_NONE)
+        r = vd_nfc_codec_new(&codec);
+    if (codec)
+        vd_nfc_pack(codec, self->read->compression, bytes, self->length_bytes, &packed);
+    if (r == VD_OK)
+        tell(self, &packed, packet);
+    vd_nfc_codec_free(codec);
+    return r;
+}
+
+/* Whole sectors are read, to where they are sent from; a fragment may be less. */
 static void make(struct fragment *self)
 {
     struct aio_read *read = self->read;
+    struct vd_nfc_header header = {VD_NFC_IO, VD_NFC_IO_BYTES, read->op};
     uint64_t start = read->offset_bytes + self->offset_bytes;
     uint64_t first = start / VD_SECTOR_BYTES;
     uint64_t count = vd_bytes_to_sectors_up(start + self->length_bytes) - first;
-    VD_FREE uint8_t *buffer = malloc((size_t)vd_sectors_to_bytes(count));
-    struct vd_nfc_codec *codec = NULL;
-    struct vd_nfc_packed packed;
+    struct sim_packet *packet = sim_packet_new(HEAD_BYTES + (size_t)vd_sectors_to_bytes(count));
     struct vd_error err = VD_ERROR_INIT;
-    int r = buffer ? vd_disk_read(read->open->disk, first, count, buffer, &err) : VD_E_NO_MEMORY;
+    int r = packet ? vd_disk_read(read->open->disk, first, count, packet->bytes + HEAD_BYTES, &err)
+                   : VD_E_NO_MEMORY;
 
-    if (r == VD_OK && read->compression != VD_NFC_CODE_NONE)
-        r = vd_nfc_codec_new(&codec);
-    if (r < 0) {
-        fail(self, r, &err);
+    if (r == VD_OK)
+        r = pack(self, packet->bytes + HEAD_BYTES + start % VD_SECTOR_BYTES, packet);
+    if (r == VD_OK) {
+        aio_send_packet(self->aio, &header, packet);
         return;
     }
-    pack_raw(self, buffer + start % VD_SECTOR_BYTES, &packed);
-    if (codec && packed.compression == VD_NFC_CODE_NONE)
-        vd_nfc_pack(codec, read->compression, packed.bytes, packed.size, &packed);
-    send_fragment(self, &packed);
-    vd_nfc_codec_free(codec);
+    fail(self, r, &err);
+    free(packet);
 }
 
 static void run(struct vd_task *task)

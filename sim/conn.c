@@ -63,10 +63,10 @@ void sim_conn_stop(struct sim_conn *conn)
 
 struct sim_packet *sim_packet_new(size_t size)
 {
-    struct sim_packet *packet = calloc(1, sizeof *packet + size);
+    struct sim_packet *packet = malloc(sizeof *packet + size);
 
     if (packet)
-        packet->size = size;
+        *packet = (struct sim_packet){.size = size};
     return packet;
 }
 

@@ -51,7 +51,7 @@ VD_MUST_CHECK int sim_conn_init(struct sim_conn *conn, struct vd_stream *stream,
                                 struct sim_faults *faults, struct vd_error *err);
 void sim_conn_done(struct sim_conn *conn);
 
-/* Zeroed but for its size; NULL when out of memory. */
+/* Its bytes are the caller's to fill; NULL when out of memory. */
 struct sim_packet *sim_packet_new(size_t size);
 /* Takes the packet. */
 void sim_conn_send(struct sim_conn *conn, struct sim_packet *packet);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <ftw.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,6 +20,7 @@
 #define READERS        4u
 #define COMMAND_BYTES  (1u << 20)
 #define PASSWORD_BYTES 40
+#define KEPT_BYTES     (16 << 20)
 
 struct program {
     struct sim sim;
@@ -327,11 +329,20 @@ static int serve(struct program *self, struct vd_error *err)
     return r < 0 ? r : run(self, err);
 }
 
+/* Fragments come and go all the time: their memory is kept, not fetched anew, page by page, for
+ * every one. */
+static void keep_memory(void)
+{
+    (void)mallopt(M_MMAP_THRESHOLD, KEPT_BYTES); /* slower otherwise, no less right; as the next */
+    (void)mallopt(M_TRIM_THRESHOLD, 2 * KEPT_BYTES);
+}
+
 int main(int argc, char **argv)
 {
     static struct program self = {.sim = {.profile = 8, .seed = 1, .workload_per_second = 100}};
     struct vd_error err = VD_ERROR_INIT;
 
+    keep_memory();
     self.signals = take_signals();
     pthread_mutex_init(&self.sim.lock, NULL);
     int r = sim_faults_init(&self.sim.faults) && sim_tickets_init(&self.sim.tickets)
