@@ -11,6 +11,7 @@
 #define AIO_FILES_MAX 16u
 /* Requests under way; more wait on the wire. */
 #define AIO_REQUESTS_MAX         1024u
+#define AIO_FRAGMENTS_MAX        256u /* of writes, being written */
 #define AIO_DEFAULT_BUFFER_BYTES 65536u
 
 struct aio_read {
@@ -28,8 +29,10 @@ struct aio_read {
 
 struct aio_write {
     uint32_t op;
-    bool failed;
     struct vd_nfc_ranges arrived;
+    bool is_whole; /* aio->lock, as the next two: every fragment has come */
+    bool failed;
+    unsigned working; /* fragments being written */
     struct aio_write *next;
 };
 
@@ -42,12 +45,11 @@ struct aio {
     size_t num_reads;
     struct aio_write *writes;
     size_t num_writes;
-    struct vd_nfc_codec *codec; /* of writes */
     bool ended;
 
-    pthread_mutex_t lock; /* the rest, and what aio_read says */
+    pthread_mutex_t lock; /* the rest, and what aio_read and aio_write say */
     pthread_cond_t idle;
-    unsigned working; /* fragments being made */
+    unsigned working; /* fragments being made or written */
     size_t working_bytes;
     uint64_t fragments; /* made so far */
     uint64_t frames;    /* sent so far */
@@ -70,8 +72,9 @@ VD_MUST_CHECK int aio_take_read(struct aio *aio, const struct vd_nfc_header *hea
                                 const struct vd_nfc_io *io, struct vd_error *err);
 /* Starts as many fragments as there is room for; forgets what is done. */
 void aio_schedule(void *aio);
-bool aio_reads_done(void *aio);
-/* Waits for the fragments under way, and forgets all reads. */
+/* Nothing is under way, and every answer is queued. */
+bool aio_is_idle(void *aio);
+/* Waits for the fragments under way, of writes too, and forgets all reads. */
 void aio_reads_forget(struct aio *aio);
 /* aio-write.c */
 VD_MUST_CHECK int aio_take_write(struct aio *aio, const struct vd_nfc_header *header,

@@ -231,11 +231,14 @@ void aio_schedule(void *data)
     forget_done(aio);
 }
 
-bool aio_reads_done(void *data)
+bool aio_is_idle(void *data)
 {
-    const struct aio *aio = data;
+    struct aio *aio = data;
 
-    return !aio->reads;
+    pthread_mutex_lock(&aio->lock);
+    bool is_idle = !aio->reads && aio->working == 0;
+    pthread_mutex_unlock(&aio->lock);
+    return is_idle;
 }
 
 static bool has_place(void *data)

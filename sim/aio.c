@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* An AIO session: frames come in order; reads are answered by a pool of threads, fragment by
- * fragment, in any order; all else is done at once. */
+/* An AIO session: frames come in order; reads and writes are carried out by a pool of threads,
+ * fragment by fragment, in any order; all else is done at once. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -157,7 +157,7 @@ static int take_close(struct aio *aio, const struct vd_nfc_header *header, const
     struct sim_open *open = aio_open_of(aio, handle);
     struct vd_error why = VD_ERROR_INIT;
     struct sim_refusal refusal;
-    int r = sim_conn_drain(&aio->session->conn, aio_reads_done, aio, err);
+    int r = sim_conn_drain(&aio->session->conn, aio_is_idle, aio, err);
 
     if (r < 0)
         return r;
@@ -254,7 +254,7 @@ static int take_unknown(struct aio *aio, const struct vd_nfc_header *header, str
 static int take_end(struct aio *aio, const struct vd_nfc_header *header, struct vd_error *err)
 {
     static const uint8_t zeros[VD_NFC_PAYLOAD_MAX_BYTES];
-    int r = sim_conn_drain(&aio->session->conn, aio_reads_done, aio, err);
+    int r = sim_conn_drain(&aio->session->conn, aio_is_idle, aio, err);
 
     aio->ended = true;
     return r < 0 ? r : aio_send(aio, header, zeros, NULL, 0, err);
@@ -353,7 +353,6 @@ static void done(struct aio *aio)
     aio_writes_forget(aio);
     for (size_t i = 0; i < AIO_FILES_MAX; i++)
         VD_DISCARD(sim_close_disk(session->sim, aio->opens[i], NULL)); /* left without a close */
-    vd_nfc_codec_free(aio->codec);
     pthread_cond_destroy(&aio->idle);
     pthread_mutex_destroy(&aio->lock);
 }
@@ -361,10 +360,8 @@ static void done(struct aio *aio)
 int sim_aio(struct sim_session *session, struct vd_error *err)
 {
     struct aio aio = {.session = session, .buffer_bytes = AIO_DEFAULT_BUFFER_BYTES};
-    int r = vd_nfc_codec_new(&aio.codec);
+    int r = VD_OK;
 
-    if (r < 0)
-        return vd_error_set(err, r, "out of memory");
     pthread_mutex_init(&aio.lock, NULL);
     pthread_cond_init(&aio.idle, NULL);
     session->conn.pump = aio_schedule;

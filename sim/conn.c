@@ -294,6 +294,18 @@ int sim_conn_drain(struct sim_conn *conn, bool (*is_done)(void *data), void *dat
     return VD_OK;
 }
 
+int sim_conn_wait(struct sim_conn *conn, bool (*is_done)(void *data), void *data,
+                  struct vd_error *err)
+{
+    while (!is_done(data)) {
+        size_t got;
+        int r = step(conn, NULL, 0, &got, err);
+        if (r < 0)
+            return r;
+    }
+    return VD_OK;
+}
+
 int sim_conn_make_room(struct sim_conn *conn, struct vd_error *err)
 {
     while (sim_conn_queued(conn) > SIM_CONN_QUEUE_BYTES) {

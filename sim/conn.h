@@ -69,6 +69,9 @@ VD_MUST_CHECK int sim_conn_skip(struct sim_conn *conn, size_t size, struct vd_er
 /* Until `is_done` (NULL: at once) says so and all is sent. */
 VD_MUST_CHECK int sim_conn_drain(struct sim_conn *conn, bool (*is_done)(void *data), void *data,
                                  struct vd_error *err);
+/* Until `is_done` says so; others wake it. */
+VD_MUST_CHECK int sim_conn_wait(struct sim_conn *conn, bool (*is_done)(void *data), void *data,
+                                struct vd_error *err);
 /* Until less than SIM_CONN_QUEUE_BYTES wait. */
 VD_MUST_CHECK int sim_conn_make_room(struct sim_conn *conn, struct vd_error *err);
 /* From any thread: ends it. */
