@@ -206,7 +206,8 @@ static bool has_room(struct aio *aio)
     pthread_mutex_lock(&aio->lock);
     size_t working_bytes = aio->working_bytes;
     pthread_mutex_unlock(&aio->lock);
-    return working_bytes + sim_conn_queued(&aio->session->conn) < SIM_CONN_QUEUE_BYTES;
+    struct sim_conn *conn = &aio->session->conn;
+    return working_bytes + sim_conn_queued(conn) < sim_conn_room(conn);
 }
 
 void aio_schedule(void *data)

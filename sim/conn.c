@@ -122,6 +122,11 @@ size_t sim_conn_queued(struct sim_conn *conn)
     return queued;
 }
 
+size_t sim_conn_room(const struct sim_conn *conn)
+{
+    return sim_fault(conn->faults, SIM_LATENCY_MS) > 0 ? SIM_CONN_LINE_BYTES : SIM_CONN_QUEUE_BYTES;
+}
+
 /* How many bytes may still leave before the connection is to be cut. */
 static uint64_t bytes_before_cut(const struct sim_conn *conn)
 {
@@ -308,7 +313,7 @@ int sim_conn_wait(struct sim_conn *conn, bool (*is_done)(void *data), void *data
 
 int sim_conn_make_room(struct sim_conn *conn, struct vd_error *err)
 {
-    while (sim_conn_queued(conn) > SIM_CONN_QUEUE_BYTES) {
+    while (sim_conn_queued(conn) > sim_conn_room(conn)) {
         size_t got;
         int r = step(conn, NULL, 0, &got, err);
         if (r < 0)

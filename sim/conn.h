@@ -17,8 +17,11 @@
 #include "faults.h"
 #include "net/stream.h"
 
-/* Answers waiting to be sent, all together: who makes them waits above it. */
-#define SIM_CONN_QUEUE_BYTES (8u << 20)
+/* Answers waiting to be sent, all together: who makes them waits above it. Few, so that the
+ * processor's cache still has them when they leave; more where they wait for their time to come, as
+ * the line they stand for would hold them. */
+#define SIM_CONN_QUEUE_BYTES (2u << 20)
+#define SIM_CONN_LINE_BYTES  (16u << 20)
 
 /* One write to the stream. */
 struct sim_packet {
@@ -59,6 +62,8 @@ void sim_conn_send(struct sim_conn *conn, struct sim_packet *packet);
 VD_MUST_CHECK int sim_conn_send_bytes(struct sim_conn *conn, const void *bytes, size_t size,
                                       struct vd_error *err);
 size_t sim_conn_queued(struct sim_conn *conn);
+/* SIM_CONN_QUEUE_BYTES, or SIM_CONN_LINE_BYTES. */
+size_t sim_conn_room(const struct sim_conn *conn);
 /* The connection's thread looks around, though nothing was queued. */
 void sim_conn_wake(struct sim_conn *conn);
 
@@ -72,7 +77,7 @@ VD_MUST_CHECK int sim_conn_drain(struct sim_conn *conn, bool (*is_done)(void *da
 /* Until `is_done` says so; others wake it. */
 VD_MUST_CHECK int sim_conn_wait(struct sim_conn *conn, bool (*is_done)(void *data), void *data,
                                 struct vd_error *err);
-/* Until less than SIM_CONN_QUEUE_BYTES wait. */
+/* Until less than sim_conn_room wait. */
 VD_MUST_CHECK int sim_conn_make_room(struct sim_conn *conn, struct vd_error *err);
 /* From any thread: ends it. */
 void sim_conn_stop(struct sim_conn *conn);
