@@ -13,7 +13,7 @@ FUZZ ?=
 setup = test -f $(1)/build.ninja || said=$$(meson setup $(1) $(2) 2>&1) || \
 	{ echo "$$said"; exit 1; }
 
-.PHONY: build demo check test bench fuzz install kit deb abi-baseline clean help
+.PHONY: build demo check test bench bench-nfc fuzz install kit deb abi-baseline clean help
 
 build:
 	@tools/install-deps build
@@ -41,6 +41,13 @@ bench:
 	@$(call setup,$(BUILD)-release,--buildtype=release)
 	@ninja -C $(BUILD)-release --quiet
 	@bench/bench $(BUILD)-release $(BENCH_ARGS)
+
+# Disks of a simulated host beside what the loopback can do: docs/benchmarks-nfc.md.
+bench-nfc:
+	@tools/install-deps bench
+	@$(call setup,$(BUILD)-release,--buildtype=release)
+	@ninja -C $(BUILD)-release --quiet
+	@bench/nfc $(BENCH_ARGS) $(BUILD)-release
 
 # Every fuzz target (or the one in FUZZ), FUZZ_SECONDS each; findings and corpus stay in build-fuzz/.
 fuzz:
@@ -77,6 +84,7 @@ help:
 	@echo "make check    run every test: gcc, clang, sanitizers, style gates"
 	@echo "make test     run every suite once"
 	@echo "make bench    measure beside qemu-img"
+	@echo "make bench-nfc  measure nbd and nbdssl beside the loopback"
 	@echo "make fuzz     run the fuzzers, FUZZ_SECONDS=$(FUZZ_SECONDS) each; FUZZ=name for one"
 	@echo "make install  into PREFIX=$(PREFIX), below DESTDIR"
 	@echo "make kit      $(BUILD)/vmware-vix-disklib-distrib, laid out as VMware's kit, and its archive"
