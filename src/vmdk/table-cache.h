@@ -15,7 +15,8 @@
  * sectors that changed are written: tables of different phases, and data, may share a page.
  *
  * Threads: all functions from any thread at once. A page got stays valid, and as it was, until put.
- * Reading a page holds up only those who want that page; writing a batch holds up nobody.
+ * Getting a page that is there takes no lock. Reading a page holds up only those who want that
+ * page; writing a batch holds up nobody.
  */
 #ifndef VD_VMDK_TABLE_CACHE_H
 #define VD_VMDK_TABLE_CACHE_H
@@ -85,7 +86,7 @@ void vd_table_batch_end(struct vd_table_batch *batch, bool written);
 size_t vd_table_cache_bytes(struct vd_table_cache *cache);
 
 /* One reader's place in the tables of one block: keeps the page last used, so that walking entries
- * takes the cache's lock once per page. Not thread-safe; one per call. */
+ * looks for each page once. Not thread-safe; one per call. */
 struct vd_table_cursor {
     struct vd_table_cache *cache;
     struct vd_block *block;

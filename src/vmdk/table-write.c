@@ -45,11 +45,13 @@ static void dirty_locked(struct vd_table_cache *cache, struct vd_table_page *pag
 static int change_locked(struct vd_table_cache *cache, struct vd_table_page *page,
                          const struct change *change)
 {
-    if (page->refs > 0 || !page->owned)
+    if (!page->owned || !vd_table_page_close_locked(page)) {
         page = vd_table_page_replace_locked(cache, page);
-    if (!page)
-        return VD_E_NO_MEMORY;
+        if (!page)
+            return VD_E_NO_MEMORY;
+    }
     memcpy(page->owned + change->within, change->bytes, change->length);
+    vd_table_page_reopen_locked(page);
     if (change->phase != VD_TABLE_IN_FILE)
         dirty_locked(cache, page, change->phase, sectors_of(change));
     vd_table_cache_evict_locked(cache);
@@ -64,7 +66,7 @@ static int page_change(struct vd_table_cache *cache, struct vd_block *block, uin
 
     if (r < 0)
         return r;
-    vd_table_page_unref_locked(page); /* the lock keeps it */
+    vd_table_page_unref_locked(cache, page); /* the lock keeps it */
     r = change_locked(cache, page, change);
     pthread_mutex_unlock(&cache->lock);
     if (r < 0)
@@ -117,12 +119,7 @@ int vd_table_cache_set_u64(struct vd_table_cache *cache, struct vd_block *block,
 
 size_t vd_table_cache_dirty_bytes(struct vd_table_cache *cache)
 {
-    size_t dirty;
-
-    pthread_mutex_lock(&cache->lock);
-    dirty = cache->dirty_bytes;
-    pthread_mutex_unlock(&cache->lock);
-    return dirty;
+    return atomic_load_explicit(&cache->dirty_bytes, memory_order_relaxed);
 }
 
 /* --- batches --- */
@@ -167,7 +164,7 @@ static void take_locked(struct vd_table_batch *batch, struct vd_table_page *page
     memset(page->dirty, 0, sizeof page->dirty);
     batch->cache->dirty_bytes -= VD_TABLE_PAGE_BYTES;
     page->in_batch = true;
-    page->refs++;
+    (void)atomic_fetch_add_explicit(&page->refs, 1, memory_order_relaxed); /* the old value */
 }
 
 static struct vd_table_batch *gather_locked(struct vd_table_cache *cache, struct vd_block *block)
@@ -258,7 +255,7 @@ static void end_locked(struct vd_table_cache *cache, const struct batch_page *ta
     page->in_batch = false;
     for (uint32_t phase = 0; phase < VD_TABLE_PHASES && !written; phase++)
         dirty_locked(cache, page, phase, taken->sectors[phase]);
-    vd_table_page_unref_locked(taken->page);
+    vd_table_page_unref_locked(cache, taken->page);
 }
 
 void vd_table_batch_end(struct vd_table_batch *batch, bool written)
