@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Streaming JSON writer: no tree, memory bounded by nesting. Output goes to a FILE the caller owns;
- * write errors surface in vd_json_finish. Strings must be UTF-8; bytes that are not are written as
- * U+FFFD. Not thread-safe. */
+/* Streaming JSON writer: no tree, memory bounded by nesting. Output goes to a FILE the caller owns,
+ * in pieces and the last of it in vd_json_finish, where write errors surface. Strings must be
+ * UTF-8; bytes that are not are written as U+FFFD. Not thread-safe. */
 #ifndef VD_BASE_JSON_H
 #define VD_BASE_JSON_H
 
@@ -12,6 +12,8 @@
 #include "base/error.h"
 
 #define VD_JSON_MAX_DEPTH 16
+/* Small enough for a struct that lives on the stack, many times the length of a member. */
+#define VD_JSON_BUFFER_BYTES 4096u
 
 struct vd_json {
     FILE *out;
@@ -19,6 +21,8 @@ struct vd_json {
     int depth;
     bool has_member[VD_JSON_MAX_DEPTH + 1];
     int sys_errno; /* why the first lost write was lost */
+    size_t used;
+    char text[VD_JSON_BUFFER_BYTES]; /* not yet given to `out` */
 };
 
 void vd_json_init(struct vd_json *json, FILE *out, bool pretty);

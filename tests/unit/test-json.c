@@ -161,6 +161,27 @@ VD_TEST(lost_output_is_told)
     (void)fclose(full); /* what it still holds cannot be written either */
 }
 
+VD_TEST(longer_than_what_is_kept_back)
+{
+    enum { LENGTH = 3 * VD_JSON_BUFFER_BYTES + 17 };
+    VD_FREE char *value = malloc(LENGTH + 1);
+    struct sheet sheet;
+    check(value != NULL);
+    for (size_t i = 0; i < LENGTH; i++)
+        value[i] = (char)('a' + i % 26);
+    value[LENGTH] = '\0';
+    sheet_begin(&sheet, false);
+    vd_json_array(&sheet.json, NULL);
+    vd_json_string(&sheet.json, NULL, value);
+    for (uint64_t i = 0; i < 2 * VD_JSON_BUFFER_BYTES; i++)
+        vd_json_u64(&sheet.json, NULL, i % 10);
+    vd_json_end(&sheet.json, ']');
+    VD_FREE char *text = sheet_done(&sheet);
+    check_u64_eq(sheet.length, LENGTH + 4 + 2 * 2 * VD_JSON_BUFFER_BYTES + 1);
+    check_mem_eq(text + 2, value, LENGTH);
+    check_mem_eq(text + LENGTH + 3, ",0,1,2,3,4,5,6,7,8,9,0,", 23);
+}
+
 VD_TEST(as_deep_as_allowed)
 {
     struct sheet sheet;
