@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/checked.h"
+#include "base/units.h"
 
 #define WORD_BITS  64u
 #define PAGE_BITS  (UINT64_C(1) << 18)
@@ -14,6 +15,7 @@
 struct vd_check_bitmap {
     uint64_t slots;
     uint64_t set;
+    uint64_t end;     /* behind the last one */
     uint64_t **pages; /* NULL where nothing is set */
     size_t num_pages;
 };
@@ -73,6 +75,8 @@ int vd_check_bitmap_take(struct vd_check_bitmap *bitmap, uint64_t first, uint64_
 {
     bool taken = false;
     assert(vd_range_inside(first, count, bitmap->slots));
+    if (count > 0)
+        bitmap->end = VD_MAX(bitmap->end, first + count);
     while (count > 0) {
         uint64_t here = in_word(first, count);
         uint64_t mask = mask_of(first % WORD_BITS, here);
@@ -102,6 +106,11 @@ bool vd_check_bitmap_any(const struct vd_check_bitmap *bitmap, uint64_t first, u
         count -= here;
     }
     return false;
+}
+
+uint64_t vd_check_bitmap_end(const struct vd_check_bitmap *bitmap)
+{
+    return bitmap->end;
 }
 
 uint64_t vd_check_bitmap_count(const struct vd_check_bitmap *bitmap)

@@ -27,6 +27,8 @@ VD_MUST_CHECK int vd_check_bitmap_take(struct vd_check_bitmap *bitmap, uint64_t 
                                        uint64_t count, bool *ret_taken, struct vd_error *err);
 /* Is any of them set? What lies past the slots is not. */
 bool vd_check_bitmap_any(const struct vd_check_bitmap *bitmap, uint64_t first, uint64_t count);
+/* Behind the last slot set; 0 when none is. */
+uint64_t vd_check_bitmap_end(const struct vd_check_bitmap *bitmap);
 /* Bits set in all. */
 uint64_t vd_check_bitmap_count(const struct vd_check_bitmap *bitmap);
 

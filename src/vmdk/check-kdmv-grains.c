@@ -70,6 +70,21 @@ static bool is_in(const struct vd_kdmv_check *k, const struct vd_check_bitmap *b
 
 /* --- marking --- */
 
+int vd_kdmv_mark_run(struct vd_kdmv_check *k, uint32_t entry, uint64_t run, struct vd_error *err)
+{
+    uint64_t slots = run * num_slots(k);
+    bool taken;
+    int r = 0;
+    if (!vd_check_bitmap_any(k->used, first_slot(k, entry), slots))
+        return vd_check_bitmap_take(k->used, first_slot(k, entry), slots, NULL, err);
+    for (uint64_t slot = first_slot(k, entry); r >= 0 && slots > 0; slot++, slots--) {
+        r = vd_check_bitmap_take(k->used, slot, 1, &taken, err);
+        if (r >= 0 && taken)
+            r = vd_check_bitmap_take(k->twice, slot, 1, NULL, err);
+    }
+    return r;
+}
+
 /* 1 when the entry does not begin at a slot, and slots must be finer. */
 static int mark_entry(struct vd_kdmv_check *k, uint64_t grain, uint32_t entry, struct vd_error *err)
 {
@@ -97,7 +112,10 @@ static int mark_table(struct vd_kdmv_check *k, uint64_t table, struct vd_error *
 {
     const uint8_t *bytes = NULL;
     uint32_t sector;
-    int r = vd_kdmv_table(k, VD_KDMV_PRIMARY, table, &sector, &bytes, err);
+    int r = vd_kdmv_mark_plain(k, table, err);
+    if (r != 0)
+        return VD_MIN(r, 0);
+    r = vd_kdmv_table(k, VD_KDMV_PRIMARY, table, &sector, &bytes, err);
     if (r == 0)
         r = vd_kdmv_table(k, VD_KDMV_SECONDARY, table, &sector, &bytes, err);
     if (r <= 0 || bytes == NULL || vd_bytes_all_zero(bytes, k->table_bytes))
@@ -120,7 +138,10 @@ static int renew_bitmaps(struct vd_kdmv_check *k, struct vd_error *err)
         if (r < 0)
             return r;
     }
-    return 0;
+    vd_check_bitmap_free(k->plain);
+    k->plain = NULL;
+    k->plain_grains = k->plain_end_sectors = 0;
+    return vd_check_bitmap_new(k->num_tables, &k->plain, err);
 }
 
 /* Progress of the two walks over all tables: the first is one part, the second two. */
@@ -458,9 +479,11 @@ static int judge_table(struct vd_kdmv_check *k, uint64_t table, struct vd_error 
 
 int vd_kdmv_judge_grains(struct vd_kdmv_check *k, struct vd_error *err)
 {
+    bool settled = vd_kdmv_settle_plain(k);
     int r = 0;
     for (uint64_t table = 0; r >= 0 && table < k->num_tables; table++) {
-        r = judge_table(k, table, err);
+        if (!settled || !vd_check_bitmap_any(k->plain, table, 1))
+            r = judge_table(k, table, err);
         if (r >= 0)
             r = progress(k, k->num_tables + table * 2, err);
     }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Checking a hosted sparse extent: where its directories and tables lie (check-kdmv-tables.c), what
- * their entries point at (check-kdmv-grains.c), compressed grains (check-stream.c), the ends of
- * streams put right (check-stream-mend.c), and the whole (check-kdmv.c).
+ * their entries point at (check-kdmv-grains.c, and check-kdmv-plain.c for the many tables where
+ * that is soon said), compressed grains (check-stream.c), the ends of streams put right
+ * (check-stream-mend.c), and the whole (check-kdmv.c).
  */
 #ifndef VD_VMDK_CHECK_KDMV_INT_H
 #define VD_VMDK_CHECK_KDMV_INT_H
@@ -49,8 +50,11 @@ struct vd_kdmv_check {
     struct vd_check_bitmap *used;
     struct vd_check_bitmap *twice;
     struct vd_check_bitmap *claimed;
-    uint64_t end_sectors; /* behind all that any table refers to */
-    bool gave_up;         /* an entry: what nothing refers to now may be what is missed */
+    struct vd_check_bitmap *plain; /* tables of which nothing needs to be told */
+    uint64_t plain_grains;         /* in them */
+    uint64_t plain_end_sectors;    /* behind the last of those */
+    uint64_t end_sectors;          /* behind all that any table refers to */
+    bool gave_up;                  /* an entry: what nothing refers to now may be what is missed */
 };
 
 /* What a table entry is. */
@@ -85,6 +89,19 @@ VD_MUST_CHECK int vd_kdmv_mark_grains(struct vd_kdmv_check *k, struct vd_error *
 VD_MUST_CHECK int vd_kdmv_judge_grains(struct vd_kdmv_check *k, struct vd_error *err);
 /* Space that nothing refers to. */
 void vd_kdmv_tell_leaks(struct vd_kdmv_check *k);
+
+/* `run` grains side by side, the first in sector `entry`, a multiple of slot_sectors. */
+VD_MUST_CHECK int vd_kdmv_mark_run(struct vd_kdmv_check *k, uint32_t entry, uint64_t run,
+                                   struct vd_error *err);
+
+/* --- check-kdmv-plain.c --- */
+
+/* 1 when the table is plainly in order: its grains are marked, and it is in `plain`; else 0, and
+ * nothing was done. */
+VD_MUST_CHECK int vd_kdmv_mark_plain(struct vd_kdmv_check *k, uint64_t table, struct vd_error *err);
+/* When all are marked: true when those in `plain` need no further look; their grains are counted
+ * then. */
+bool vd_kdmv_settle_plain(struct vd_kdmv_check *k);
 
 /* --- check-stream.c --- */
 

@@ -81,6 +81,7 @@ static void close_parts(struct vd_kdmv_check *k)
     vd_check_bitmap_free(k->used);
     vd_check_bitmap_free(k->twice);
     vd_check_bitmap_free(k->claimed);
+    vd_check_bitmap_free(k->plain);
 }
 
 static int check_tables(struct vd_kdmv_check *k, struct vd_error *err)

@@ -198,6 +198,13 @@ VD_TEST(two_equal_versions_are_one)
     (void)check_disk_finds(fs, false, after); /* the second one is let go a step later */
 }
 
+static void zero_flagged(struct kdmv_image *image)
+{
+    image->header.version = 2;
+    image->header.flags |= VD_KDMV_ZEROED;
+    kdmv_put_header(image);
+}
+
 static void crosslink(struct kdmv_image *image)
 {
     check_kdmv_set(image, 6, kdmv_gte(image, false, 5));
@@ -207,6 +214,47 @@ VD_TEST(both_owners_of_a_grain_are_told)
 {
     const char *found = "fault gte-crosslinked\nfault gte-crosslinked\n";
     try(&(struct damage){crosslink, found, found, found}, UINT64_MAX);
+}
+
+/* Grains 20 to 29 lie side by side, and an entry of the next table points into their midst. */
+static void crosslink_into_a_run(struct kdmv_image *image)
+{
+    for (uint64_t grain = 20; grain < 30; grain++)
+        (void)kdmv_add_grain(image, grain);
+    check_kdmv_set(image, ENTRIES + 7, kdmv_gte(image, false, 25));
+}
+
+VD_TEST(a_grain_in_the_midst_of_a_run_is_told)
+{
+    const char *found = "fault gte-crosslinked\nfault gte-crosslinked\n";
+    try(&(struct damage){crosslink_into_a_run, found, found, found}, UINT64_MAX);
+}
+
+/* The other way round: the run comes when one of its grains is taken. */
+static void crosslink_before_a_run(struct kdmv_image *image)
+{
+    for (uint64_t grain = ENTRIES + 20; grain < ENTRIES + 30; grain++)
+        (void)kdmv_add_grain(image, grain);
+    check_kdmv_set(image, 7, kdmv_gte(image, false, ENTRIES + 25));
+}
+
+VD_TEST(a_run_over_a_grain_in_use_is_told)
+{
+    const char *found = "fault gte-crosslinked\nfault gte-crosslinked\n";
+    try(&(struct damage){crosslink_before_a_run, found, found, found}, UINT64_MAX);
+}
+
+/* What a table in which nothing needs to be told holds beside grains. */
+static void zeros_in_full_tables(struct kdmv_image *image)
+{
+    zero_flagged(image);
+    check_kdmv_set(image, 40, 1);
+    check_kdmv_set(image, ENTRIES + 40, 1);
+}
+
+VD_TEST(flagged_zeros_beside_grains_are_no_finding)
+{
+    try(&(struct damage){zeros_in_full_tables, "", "", ""}, UINT64_MAX);
 }
 
 static void overlap_by_half(struct kdmv_image *image)
@@ -223,13 +271,6 @@ VD_TEST(grains_that_overlap_in_part_are_told)
 }
 
 /* --- zero grains --- */
-
-static void zero_flagged(struct kdmv_image *image)
-{
-    image->header.version = 2;
-    image->header.flags |= VD_KDMV_ZEROED;
-    kdmv_put_header(image);
-}
 
 static void zero_healthy(struct kdmv_image *image)
 {
