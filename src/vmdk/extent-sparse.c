@@ -29,6 +29,10 @@
 #include "vmdk/stream-footer.h"
 #include "vmdk/stream-marker.h"
 
+/* A directory that is gone through as a whole: how much is read at once, and looked at at once. */
+#define SCAN_BYTES (64u << 10)
+#define SCAN_GROUP 64u
+
 /* One lookup's walk. */
 struct walk {
     struct vd_sparse *sparse;
@@ -158,9 +162,79 @@ static int absent_tables(struct walk *walk, uint64_t table, uint64_t max_sectors
     return 0;
 }
 
+/* How many of `count` entries, from the first on, are 0 or lie in [low, high]. */
+static size_t leading_inside(const uint8_t *bytes, size_t count, uint32_t low, uint32_t high)
+{
+    size_t n = 0;
+
+    /* Groups without a branch inside, which the compiler turns into vector instructions. */
+    for (; n + SCAN_GROUP <= count; n += SCAN_GROUP) {
+        uint32_t outside = 0;
+        for (size_t i = 0; i < SCAN_GROUP; i++) {
+            uint32_t entry = vd_le32_decode(bytes + (n + i) * VD_GTE_BYTES);
+            outside |= (entry != VD_GTE_ABSENT) & (entry - low > high - low);
+        }
+        if (outside)
+            break;
+    }
+    for (; n < count; n++) {
+        uint32_t entry = vd_le32_decode(bytes + n * VD_GTE_BYTES);
+        if (entry != VD_GTE_ABSENT && entry - low > high - low)
+            break;
+    }
+    return n;
+}
+
+/* How many tables from `table` on, of `wanted`, are absent or begin in [low, high]. The directory
+ * is read past the cache: it never changes, a huge one would push all else out, and one small
+ * buffer stays in the processor's cache. */
+static int tables_between(const struct vd_sparse *s, uint64_t table, uint64_t wanted, uint32_t low,
+                          uint32_t high, uint64_t *ret_count, struct vd_error *err)
+{
+    VD_FREE uint8_t *bytes = malloc(SCAN_BYTES);
+    uint64_t count = 0, found = 0, piece;
+
+    if (!bytes)
+        return vd_error_set(err, VD_E_NO_MEMORY, "out of memory for the tables of '%s'",
+                            vd_sparse_path(s));
+    do {
+        piece = VD_MIN(wanted - count, SCAN_BYTES / VD_GTE_BYTES);
+        int r = vd_block_read(s->extent.block, s->gd_bytes + (table + count) * VD_GTE_BYTES, bytes,
+                              (size_t)piece * VD_GTE_BYTES, err);
+        if (r < 0)
+            return r;
+        found = leading_inside(bytes, (size_t)piece, low, high);
+        count += found;
+    } while (found == piece && count < wanted);
+    *ret_count = count;
+    return 0;
+}
+
+/* As tables_between, first with the page of the directory at hand: most holes end there. */
+static int tables_from(struct walk *walk, uint64_t table, uint64_t wanted, uint32_t low,
+                       uint32_t high, uint64_t *ret_count, struct vd_error *err)
+{
+    struct vd_sparse *s = walk->sparse;
+    const uint8_t *bytes;
+    size_t available;
+    uint64_t here, more = 0;
+    int r = vd_table_cursor_at(&walk->directory, s->gd_bytes + table * VD_GTE_BYTES, &bytes,
+                               &available, err);
+
+    if (r < 0)
+        return r;
+    here = VD_MIN(wanted, available / VD_GTE_BYTES);
+    *ret_count = leading_inside(bytes, (size_t)here, low, high);
+    if (*ret_count < here || here == wanted)
+        return 0;
+    r = tables_between(s, table + here, wanted - here, low, high, &more, err);
+    *ret_count += more;
+    return r;
+}
+
 /* Tables from `table` on, which begins at `place_bytes`, that lie in one hole of the file: their
  * entries are zeros nobody stored, and need no reading. A disk just created has millions of them,
- * so what the page at hand shows of the directory is gone through here and not one by one. */
+ * so the directory is gone through here and not table by table. */
 static int tables_in_hole(struct walk *walk, uint64_t table, uint64_t place_bytes,
                           uint64_t max_sectors, uint64_t *ret_sectors, struct vd_error *err)
 {
@@ -168,30 +242,21 @@ static int tables_in_hole(struct walk *walk, uint64_t table, uint64_t place_byte
     uint64_t span = vd_kdmv_table_span_sectors(&s->header);
     uint64_t table_bytes = (uint64_t)s->header.table_entries * VD_GTE_BYTES;
     uint64_t hole_end = vd_file_holes_end(&s->holes, place_bytes);
-    uint64_t wanted = max_sectors / span;
+    uint64_t low = place_bytes / VD_SECTOR_BYTES;
     uint64_t count = 0;
-    const uint8_t *bytes;
-    size_t available;
-    int r;
+    int r = 0;
 
     *ret_sectors = 0;
     if (hole_end < place_bytes + table_bytes)
         return 0;
-    r = vd_table_cursor_at(&walk->directory, s->gd_bytes + table * VD_GTE_BYTES, &bytes, &available,
-                           err);
-    if (r < 0)
-        return r;
-    wanted = VD_MIN(wanted, available / VD_GTE_BYTES);
-    do {
-        uint64_t entry = vd_le32_decode(bytes + count * VD_GTE_BYTES);
-        uint64_t place = entry * VD_SECTOR_BYTES;
-        bool inside = place >= place_bytes && place + table_bytes <= hole_end;
-        if (count > 0 && entry != VD_GTE_ABSENT && !inside)
-            break;
-        count++;
-    } while (count < wanted);
-    *ret_sectors = count * span;
-    return 0;
+    /* Where the last whole table of the hole may begin. */
+    uint64_t high = VD_MIN((hole_end - table_bytes) / VD_SECTOR_BYTES, UINT32_MAX);
+    if (max_sectors / span > 1)
+        r = tables_from(walk, table + 1, max_sectors / span - 1, (uint32_t)low, (uint32_t)high,
+                        &count, err);
+    if (r >= 0)
+        *ret_sectors = (count + 1) * span;
+    return r;
 }
 
 static void absent_span(uint64_t length_sectors, struct vd_lookup *ret)

@@ -202,6 +202,22 @@ static int count_extents(struct report_store *store, const struct vd_link *link,
     return 0;
 }
 
+/* True when what the chain holds is what its extents hold, all of it in grains. */
+static bool sum_grains(const struct report_store *store, uint64_t *ret_bytes)
+{
+    const struct vd_link *leaf = store->chain->links[0];
+    uint64_t held_bytes = 0;
+    if (store->chain->num_links != 1)
+        return false;
+    for (size_t i = 0; i < leaf->num_extents; i++) {
+        if (leaf->extents[i].extent->grain_sectors == 0)
+            return false;
+        held_bytes += store->base.links[0].extents[leaf->extents[i].line].data_bytes;
+    }
+    *ret_bytes = held_bytes;
+    return true;
+}
+
 static int count_all(struct report_store *store)
 {
     for (size_t i = 0; i < store->base.num_links; i++) {
@@ -209,7 +225,7 @@ static int count_all(struct report_store *store)
         if (r < 0)
             return r;
     }
-    if (store->base.problem != NULL)
+    if (store->base.problem != NULL || sum_grains(store, &store->base.allocated_bytes))
         return 0;
     struct vd_error failure = VD_ERROR_INIT;
     int r = vd_report_count_chain(store->chain, &store->base.allocated_bytes, &failure);
