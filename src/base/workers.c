@@ -1,27 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One lock guards everything in struct vd_workers but `limit`, which is fixed at birth; no task
- * runs under it. A thread is started when a task finds nobody idle, so a pool grows to what it is
- * used for. Threads leave only when the pool is stopping and the queue is empty; a task that
- * submits more keeps its own thread busy, so nothing queued is ever left behind.
+ * A thread that runs out of tasks looks for more for a moment before it sleeps: to put a thread to
+ * sleep and wake it costs several times what a read from the page cache takes, so a caller who
+ * submits one small task after the other would spend most of his time waking. While as many threads
+ * look as tasks wait, nobody is woken; so a task that takes long never keeps others from a thread.
+ *
+ * One lock guards everything in struct vd_workers but `limit` and `looks`, which are fixed at
+ * birth, and the atomic `queued`; no task runs under it. A thread is started when a task finds
+ * nobody idle, so a pool grows to what it is used for. Threads leave only when the pool is stopping
+ * and the queue is empty; a task that submits more keeps its own thread busy, so nothing queued is
+ * ever left behind.
  */
 #include "base/workers.h"
 
 #include <assert.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+/* Some microseconds, as long as a sleep and a wake-up take. */
+#define LOOKS 400u
+
 struct vd_workers {
     unsigned limit;
+    unsigned looks; /* 0 with one processor, where looking would only keep others from working */
     pthread_mutex_t lock;
     pthread_cond_t work;
     struct vd_task *first; /* the queue */
     struct vd_task *last;
-    unsigned queued;
-    unsigned idle; /* threads waiting on `work` */
+    atomic_uint queued; /* changed under the lock, looked at without it */
+    unsigned looking;   /* threads awake and about to take a task */
+    unsigned idle;      /* threads waiting on `work` */
     bool stopping;
     unsigned started;
     pthread_t threads[VD_WORKERS_MAX];
@@ -50,11 +62,40 @@ static void push_locked(struct vd_workers *pool, struct vd_task *task)
     pool->queued++;
 }
 
+static inline void pause_processor(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("isb" ::: "memory");
+#endif
+}
+
+/* Lets go of the lock until a task is queued, or for a moment. */
+static void look_unlocked(struct vd_workers *pool)
+{
+    if (pool->looks == 0)
+        return;
+    pool->looking++;
+    pthread_mutex_unlock(&pool->lock);
+    for (unsigned i = 0; i < pool->looks; i++) {
+        if (atomic_load_explicit(&pool->queued, memory_order_relaxed) > 0)
+            break;
+        pause_processor();
+    }
+    pthread_mutex_lock(&pool->lock);
+    pool->looking--;
+}
+
 /* The next task; NULL when this thread is to end. */
 static struct vd_task *wait_locked(struct vd_workers *pool)
 {
     for (;;) {
         struct vd_task *task = pop_locked(pool);
+        if (!task && !pool->stopping) {
+            look_unlocked(pool);
+            task = pop_locked(pool);
+        }
         if (task || pool->stopping)
             return task;
         pool->idle++;
@@ -104,6 +145,7 @@ int vd_workers_new(unsigned threads, struct vd_workers **ret, struct vd_error *e
                             "cannot make a pool of worker threads: out of "
                             "memory");
     pool->limit = threads ? VD_MIN(threads, VD_WORKERS_MAX) : online_cpus();
+    pool->looks = online_cpus() > 1 ? LOOKS : 0;
     pthread_mutex_init(&pool->lock, NULL); /* cannot fail without attributes on Linux */
     pthread_cond_init(&pool->work, NULL);
     *ret = pool;
@@ -115,13 +157,15 @@ void vd_workers_submit(struct vd_workers *pool, struct vd_task *task)
     assert(task->run);
 
     pthread_mutex_lock(&pool->lock);
-    /* Idle threads count only beyond the tasks already waiting for them to wake. */
-    if (pool->idle <= pool->queued && pool->started < pool->limit && !pool->stopping)
+    /* Threads to come count only beyond the tasks already waiting for them. */
+    unsigned coming = pool->idle + pool->looking;
+    if (coming <= pool->queued && pool->started < pool->limit && !pool->stopping)
         start_thread_locked(pool);
     bool alone = pool->started == 0;
     if (!alone) {
         push_locked(pool, task);
-        pthread_cond_signal(&pool->work);
+        if (pool->queued > pool->looking && pool->idle > 0)
+            pthread_cond_signal(&pool->work);
     }
     pthread_mutex_unlock(&pool->lock);
 

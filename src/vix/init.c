@@ -38,10 +38,15 @@ struct vd_workers *vd_vix_workers(bool remote)
     return remote ? library.workers.remote : library.workers.local;
 }
 
+/* More than there are processors: a thread waits while storage reads for it, and storage that reads
+ * for 32 at once reads three times as much as for two. Threads start only when no other is about to
+ * take a task, so what is in the page cache is served by few. */
+#define LOCAL_WORKERS 32u
+
 static int pools_start(struct pools *ret, struct vd_error *err)
 {
     struct pools pools = {0};
-    int r = vd_workers_new(0, &pools.local, err);
+    int r = vd_workers_new(LOCAL_WORKERS, &pools.local, err);
     if (r == VD_OK)
         r = vd_workers_new(VD_WORKERS_MAX, &pools.remote, err);
     if (r == VD_OK)
