@@ -35,7 +35,8 @@ check:
 test:
 	@tools/check plain
 
-# Figures beside qemu-img from the same run. BENCH_MIB sets the size of the test data.
+# Figures beside qemu-img from the same run, kept as build-release/bench.json for bench/compare and
+# bench/plot. BENCH_MIB sets the size of the test data.
 bench:
 	@tools/install-deps bench
 	@$(call setup,$(BUILD)-release,--buildtype=release)
