@@ -23,6 +23,7 @@ enum cli_exit cmd_commit(const struct cli_args *args);
 enum cli_exit cmd_rebase(const struct cli_args *args);
 enum cli_exit cmd_space(const struct cli_args *args);
 enum cli_exit cmd_serve(const struct cli_args *args);
+enum cli_exit cmd_bench(const struct cli_args *args);
 enum cli_exit cmd_meta(const struct cli_args *args);
 enum cli_exit cmd_vm(const struct cli_args *args);
 enum cli_exit cmd_doctor(const struct cli_args *args);

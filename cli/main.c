@@ -115,6 +115,14 @@ const struct cli_command cli_commands[] = {
      "read, unless --writable is given. Without --socket, TCP clients of this machine\n"
      "can connect.",
      cmd_serve},
+    {"bench", "DISK", 1, 0,
+     CLI_BIT(OPT_AMOUNT) | CLI_BIT(OPT_DEPTH) | CLI_BIT(OPT_WRITE) | CLI_BIT(OPT_JSON) |
+         CLI_BIT(OPT_PROGRESS) | CLI_CONNECTION_OPTIONS,
+     "tell how fast a disk is",
+     "Reads DISK in order and at random, one block at a time and many, and tells how\n"
+     "fast that was. With --write also writes blocks that DISK stores, with what they\n"
+     "hold.",
+     cmd_bench},
     {"meta", "list|get|set DISK [KEY [VALUE]]", 2, 2, CLI_BIT(OPT_JSON) | CLI_CONNECTION_OPTIONS,
      "read and change the disk database",
      "Lists the entries of the disk database of DISK, shows the one called KEY (of a\n"

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/size-text.h"
+#include "ops/bench.h"
 #include "vmdk/descriptor.h"
 
 struct option_row {
@@ -44,6 +45,9 @@ static const struct option_row rows[NUM_OPTIONS] = {
     [OPT_WRITABLE] = {0, "writable", NULL, "let clients write"},
     [OPT_RUN] = {0, "run", "COMMAND", "serve while COMMAND runs, which finds it in $uri"},
     [OPT_PIDFILE] = {0, "pidfile", "FILE", "write the server's process ID when it is ready"},
+    [OPT_AMOUNT] = {0, "amount", "N", "move at most N bytes in each test (default 1G)"},
+    [OPT_DEPTH] = {0, "depth", "N", "move N blocks at once, 1 to 64 (default 32)"},
+    [OPT_WRITE] = {0, "write", NULL, "measure writing too; the content stays"},
     [OPT_JSON] = {0, "json", NULL, "print one JSON object"},
     [OPT_FORMAT] = {'f', "format", "FORMAT",
                     "take the disk as raw or vmdk, whatever it looks like"},
@@ -184,6 +188,18 @@ static int port_parse(const char *text, const char **ret, struct vd_error *err)
     return r;
 }
 
+static int depth_parse(const char *text, unsigned long *ret, struct vd_error *err)
+{
+    char *end;
+    unsigned long depth = strtoul(text, &end, 10);
+
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || depth < 1 || depth > VD_BENCH_MAX_DEPTH)
+        return vd_error_set(err, VD_E_INVALID_ARG, "--depth is '%s', expected 1 to %u", text,
+                            VD_BENCH_MAX_DEPTH);
+    *ret = depth;
+    return VD_OK;
+}
+
 static int word_parse(const char *option, const char *text, const char **ret, struct vd_error *err)
 {
     if (text[0] == '\0')
@@ -244,6 +260,10 @@ static int apply_valued(struct cli_args *args, int id, const char *value, struct
         return size_parse("--offset", value, &args->offset_bytes, err);
     case OPT_LENGTH:
         return size_parse("--length", value, &args->length_bytes, err);
+    case OPT_AMOUNT:
+        return size_parse("--amount", value, &args->amount_bytes, err);
+    case OPT_DEPTH:
+        return depth_parse(value, &args->depth, err);
     case OPT_FORMAT:
         return format_parse(value, &args->format, err);
     case OPT_PARENT_DIR:

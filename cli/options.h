@@ -44,6 +44,9 @@ enum cli_option_id {
     OPT_WRITABLE,
     OPT_RUN,
     OPT_PIDFILE,
+    OPT_AMOUNT,
+    OPT_DEPTH,
+    OPT_WRITE,
     OPT_FORMAT,
     OPT_SINGLE_LINK,
     OPT_PARENT_DIR,
@@ -102,6 +105,8 @@ struct cli_args {
     uint64_t size_bytes;
     uint64_t offset_bytes;
     uint64_t length_bytes;
+    uint64_t amount_bytes;
+    unsigned long depth;
     enum vd_source_format format;
     unsigned vmdk_flags;
     const char *parent_dirs[CLI_MAX_PARENT_DIRS + 1]; /* NULL-terminated */

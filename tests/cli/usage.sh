@@ -4,7 +4,7 @@
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-commands='info map convert read compare check create grow shrink defrag rename rm attach commit rebase space write serve meta vm doctor'
+commands='info map convert read compare check create grow shrink defrag rename rm attach commit rebase space write serve bench meta vm doctor'
 
 test_help() { shows help --help; }
 test_help_of_info() { shows help-info help info; }
@@ -25,6 +25,7 @@ test_help_of_rebase() { shows help-rebase help rebase; }
 test_help_of_space() { shows help-space help space; }
 test_help_of_write() { shows help-write help write; }
 test_help_of_serve() { shows help-serve help serve; }
+test_help_of_bench() { shows help-bench help bench; }
 test_help_of_meta() { shows help-meta help meta; }
 test_help_of_vm() { shows help-vm help vm; }
 test_help_of_doctor() { shows help-doctor help doctor; }
