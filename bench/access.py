@@ -136,9 +136,9 @@ def row_sequential_chain(bench):
     disk = chain_disk(bench, READ_LINKS)
     size = os.path.getsize(bench.path("raw.img"))
     bench.pair(f"read {READ_LINKS} links, in order",
-               [bench.vdisk, "read", "--offset", "0", "--length", str(size), disk],
+               random_io(bench, "read", disk, size // (2 * MIB), 2, 2 * MIB, 2 * MIB),
                qemu_bench(disk, size // (2 * MIB), 8, 2 * MIB, 2 * MIB, more=["-U"]),
-               volume=size, target=4)
+               volume=size, own_time=True, target=4)
 
 
 def row_random_write(bench):
