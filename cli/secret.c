@@ -95,8 +95,17 @@ static void note_signal(int number)
     prompt_signal = number;
 }
 
-/* While the terminal shows nothing, a signal must not end the program: it would stay that way. */
-static int ask_silently(int tty, struct cli_secret *ret, struct vd_error *err)
+static void put(int fd, const char *text)
+{
+    ssize_t written = write(fd, text, strlen(text));
+
+    (void)written; /* who does not see the question sees the error */
+}
+
+/* Asks once the terminal shows nothing more: what was typed before is dropped, and who answers at
+ * once must not be. While it shows nothing, a signal must not end the program: it would stay that
+ * way. */
+static int ask_silently(int tty, const char *question, struct cli_secret *ret, struct vd_error *err)
 {
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
     struct sigaction noting = {.sa_handler = note_signal};
@@ -111,23 +120,18 @@ static int ask_silently(int tty, struct cli_secret *ret, struct vd_error *err)
     prompt_signal = 0;
     for (size_t i = 0; i < VD_ARRAY_SIZE(signals); i++)
         (void)sigaction(signals[i], &noting, &before[i]); /* cannot fail for these */
-    if (tcsetattr(tty, TCSAFLUSH, &silent) < 0)
+    if (tcsetattr(tty, TCSAFLUSH, &silent) < 0) {
         r = vd_error_set_errno(err, errno, "cannot ask for the password without showing it");
-    else
+    } else {
+        put(tty, question);
         r = read_line(tty, "the terminal", ret, &prompt_signal, err);
+    }
     (void)tcsetattr(tty, TCSAFLUSH, &shown); /* there is nothing better to try */
     for (size_t i = 0; i < VD_ARRAY_SIZE(signals); i++)
         (void)sigaction(signals[i], &before[i], NULL);
     if (prompt_signal)
         (void)raise(prompt_signal); /* as if nobody had been in its way */
     return r;
-}
-
-static void put(int fd, const char *text)
-{
-    ssize_t written = write(fd, text, strlen(text));
-
-    (void)written; /* who does not see the question sees the error */
 }
 
 static int from_terminal(const char *user, const char *host, struct cli_secret *ret,
@@ -143,8 +147,7 @@ static int from_terminal(const char *user, const char *host, struct cli_secret *
                             "--password-file, --password-fd or VDISK_PASSWORD",
                             user, host);
     (void)snprintf(question, sizeof question, "Password of %.200s at %.200s: ", user, host);
-    put(tty, question);
-    r = ask_silently(tty, ret, err);
+    r = ask_silently(tty, question, ret, err);
     put(tty, "\n");
     return r;
 }
