@@ -541,6 +541,10 @@ def plugin_in_background(folder):
     ready = folder / "ready"
     subprocess.run(["nbdkit", "-U", folder / "s", "-P", ready, PLUGIN, "d.vmdk"], cwd=folder,
                    env=env, check=True, timeout=60)
+    deadline = time.monotonic() + 30
+    while not (ready.exists() and ready.read_text().strip()):  # written behind the parent's back
+        expect(time.monotonic() < deadline, "nbdkit did not write its number")
+        time.sleep(0.02)
     server = int(ready.read_text())
     try:
         same(served_bytes(f"nbd+unix:///?socket={folder / 's'}"), content(), "from the background")
