@@ -329,10 +329,12 @@ VD_TEST(who_cannot_be_reached_is_named)
 {
     struct vd_error err = VD_ERROR_INIT;
     struct vd_stream *stream;
+#ifndef __SANITIZE_THREAD__ /* which does not bear the resolver's own thread */
     check_code(vd_stream_connect("no-such-host.invalid", 902, &SHORT, &stream, &err),
                VD_E_HOST_UNKNOWN);
     check_str_has(err.text, "'no-such-host.invalid' does not resolve");
     vd_error_clear(&err);
+#endif
     check_code(vd_stream_connect("127.0.0.1", 1, &SHORT, &stream, &err), VD_E_REFUSED);
     check_str_has(err.text, "'127.0.0.1' port 1: refused");
     check_int_eq((int64_t)vd_error_vix(err.code), 14009);
