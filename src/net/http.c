@@ -6,7 +6,6 @@
 #include "net/http.h"
 
 #include <assert.h>
-#include <curl/curl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -15,6 +14,7 @@
 #include <strings.h>
 
 #include "base/clock.h"
+#include "net/load-curl-int.h"
 #include "net/tls-int.h"
 
 #define MAX_BODY_BYTES   (64u << 20)
@@ -52,14 +52,6 @@ struct exchange {
     bool too_big;
 };
 
-static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
-static CURLcode curl_ready;
-
-static void start_curl(void)
-{
-    curl_ready = curl_global_init(CURL_GLOBAL_DEFAULT);
-}
-
 /* NULL stays NULL. */
 static bool copy(const char *from, char **to)
 {
@@ -83,8 +75,10 @@ static bool copy_strings(struct vd_http *http, const struct vd_http_options *opt
 
 int vd_http_new(const struct vd_http_options *options, struct vd_http **ret, struct vd_error *err)
 {
-    (void)pthread_once(&curl_once, start_curl); /* cannot fail with these arguments */
-    struct vd_http *http = curl_ready == CURLE_OK ? calloc(1, sizeof *http) : NULL;
+    int r = vd_curl_load(err);
+    if (r < 0)
+        return r;
+    struct vd_http *http = calloc(1, sizeof *http);
     if (http)
         (void)pthread_mutex_init(&http->lock, NULL); /* cannot fail for a default mutex */
     if (!http || !copy_strings(http, options)) {
@@ -101,7 +95,7 @@ int vd_http_new(const struct vd_http_options *options, struct vd_http **ret, str
 static void handle_free(struct handle *handle)
 {
     if (handle)
-        curl_easy_cleanup(handle->curl);
+        sym_curl_easy_cleanup(handle->curl);
     free(handle);
 }
 
@@ -116,7 +110,7 @@ static struct handle *handle_take(struct vd_http *http)
         return handle;
     handle = calloc(1, sizeof *handle);
     if (handle)
-        handle->curl = curl_easy_init();
+        handle->curl = sym_curl_easy_init();
     if (handle && !handle->curl)
         free(VD_TAKE_PTR(handle));
     return handle;
@@ -225,15 +219,16 @@ static bool set_headers(struct exchange *exchange)
 {
     const char *const *header = exchange->request->headers;
     /* No 100-continue: vSphere servers do not answer it, and curl would wait a second for them. */
-    struct curl_slist *list = curl_slist_append(NULL, "Expect:");
+    struct curl_slist *list = sym_curl_slist_append(NULL, "Expect:");
     for (; list && header && *header; header++) {
-        struct curl_slist *longer = curl_slist_append(list, *header);
+        struct curl_slist *longer = sym_curl_slist_append(list, *header);
         if (!longer)
-            curl_slist_free_all(list);
+            sym_curl_slist_free_all(list);
         list = longer;
     }
     exchange->headers = list;
-    return list && curl_easy_setopt(exchange->handle->curl, CURLOPT_HTTPHEADER, list) == CURLE_OK;
+    return list &&
+           sym_curl_easy_setopt(exchange->handle->curl, CURLOPT_HTTPHEADER, list) == CURLE_OK;
 }
 
 static bool set_url(struct exchange *exchange)
@@ -243,7 +238,8 @@ static bool set_url(struct exchange *exchange)
     char *url = NULL;
     int r = asprintf(&url, "https://%s%s%s:%u%s", v6 ? "[" : "", http->host, v6 ? "]" : "",
                      (unsigned)http->port, exchange->request->path);
-    bool good = r >= 0 && curl_easy_setopt(exchange->handle->curl, CURLOPT_URL, url) == CURLE_OK;
+    bool good =
+        r >= 0 && sym_curl_easy_setopt(exchange->handle->curl, CURLOPT_URL, url) == CURLE_OK;
     if (r >= 0)
         free(url);
     return good;
@@ -256,40 +252,40 @@ static bool set_method(struct exchange *exchange)
     bool sends = request->body || request->source;
     bool good = true;
     if (strcmp(request->method, "HEAD") == 0)
-        good = curl_easy_setopt(curl, CURLOPT_NOBODY, 1L) == CURLE_OK;
+        good = sym_curl_easy_setopt(curl, CURLOPT_NOBODY, 1L) == CURLE_OK;
     else if (sends)
-        good = curl_easy_setopt(curl, CURLOPT_UPLOAD, 1L) == CURLE_OK &&
-               curl_easy_setopt(curl, CURLOPT_INFILESIZE_LARGE, (curl_off_t)request->body_bytes) ==
-                   CURLE_OK;
-    return good && curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request->method) == CURLE_OK;
+        good = sym_curl_easy_setopt(curl, CURLOPT_UPLOAD, 1L) == CURLE_OK &&
+               sym_curl_easy_setopt(curl, CURLOPT_INFILESIZE_LARGE,
+                                    (curl_off_t)request->body_bytes) == CURLE_OK;
+    return good && sym_curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request->method) == CURLE_OK;
 }
 
 static bool set_callbacks(struct exchange *exchange)
 {
     CURL *curl = exchange->handle->curl;
-    return curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, take_header) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_HEADERDATA, exchange) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_WRITEDATA, exchange) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_READFUNCTION, give_body) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_READDATA, exchange) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_SEEKFUNCTION, rewind_body) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_SEEKDATA, exchange) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, watch) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_XFERINFODATA, exchange) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L) == CURLE_OK;
+    return sym_curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, take_header) == CURLE_OK &&
+           sym_curl_easy_setopt(curl, CURLOPT_HEADERDATA, exchange) == CURLE_OK &&
+           sym_curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body) == CURLE_OK &&
+           sym_curl_easy_setopt(curl, CURLOPT_WRITEDATA, exchange) == CURLE_OK &&
+           sym_curl_easy_setopt(curl, CURLOPT_READFUNCTION, give_body) == CURLE_OK &&
+           sym_curl_easy_setopt(curl, CURLOPT_READDATA, exchange) == CURLE_OK &&
+           sym_curl_easy_setopt(curl, CURLOPT_SEEKFUNCTION, rewind_body) == CURLE_OK &&
+           sym_curl_easy_setopt(curl, CURLOPT_SEEKDATA, exchange) == CURLE_OK &&
+           sym_curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, watch) == CURLE_OK &&
+           sym_curl_easy_setopt(curl, CURLOPT_XFERINFODATA, exchange) == CURLE_OK &&
+           sym_curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L) == CURLE_OK;
 }
 
 /* The judge checks the name where a name is to be checked, so curl's own check is off. */
 static bool set_security(struct exchange *exchange)
 {
     CURL *curl = exchange->handle->curl;
-    return curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 1L) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_CAINFO, NULL) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_CAPATH, NULL) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_SSL_CTX_FUNCTION, prepare_context) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_SSL_CTX_DATA, exchange->handle) == CURLE_OK;
+    return sym_curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 1L) == CURLE_OK &&
+           sym_curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L) == CURLE_OK &&
+           sym_curl_easy_setopt(curl, CURLOPT_CAINFO, NULL) == CURLE_OK &&
+           sym_curl_easy_setopt(curl, CURLOPT_CAPATH, NULL) == CURLE_OK &&
+           sym_curl_easy_setopt(curl, CURLOPT_SSL_CTX_FUNCTION, prepare_context) == CURLE_OK &&
+           sym_curl_easy_setopt(curl, CURLOPT_SSL_CTX_DATA, exchange->handle) == CURLE_OK;
 }
 
 static bool set_ways(struct exchange *exchange)
@@ -298,16 +294,17 @@ static bool set_ways(struct exchange *exchange)
     const struct vd_http *http = exchange->http;
     long connect_ms =
         http->timeouts.connect_ms ? (long)http->timeouts.connect_ms : VD_NET_CONNECT_MS;
-    return curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "https") == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, connect_ms) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_ACCEPT_ENCODING, exchange->request->sink ? NULL : "") ==
+    return sym_curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+           sym_curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "https") == CURLE_OK &&
+           sym_curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) ==
                CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_USERAGENT, http->user_agent) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_COOKIE, exchange->request->cookie) == CURLE_OK &&
-           (!http->proxy || curl_easy_setopt(curl, CURLOPT_PROXY, http->proxy) == CURLE_OK);
+           sym_curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, connect_ms) == CURLE_OK &&
+           sym_curl_easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L) == CURLE_OK &&
+           sym_curl_easy_setopt(curl, CURLOPT_ACCEPT_ENCODING,
+                                exchange->request->sink ? NULL : "") == CURLE_OK &&
+           sym_curl_easy_setopt(curl, CURLOPT_USERAGENT, http->user_agent) == CURLE_OK &&
+           sym_curl_easy_setopt(curl, CURLOPT_COOKIE, exchange->request->cookie) == CURLE_OK &&
+           (!http->proxy || sym_curl_easy_setopt(curl, CURLOPT_PROXY, http->proxy) == CURLE_OK);
 }
 
 /* The host's own refusal, a problem on the way, or the judge's verdict, as one sentence. */
@@ -341,10 +338,10 @@ static int exchange_failed(const struct exchange *exchange, CURLcode code, struc
     case CURLE_SSL_CONNECT_ERROR:
     case CURLE_PEER_FAILED_VERIFICATION:
         return vd_error_set(err, VD_E_TLS, "securing the connection to '%s': %s", server,
-                            curl_easy_strerror(code));
+                            sym_curl_easy_strerror(code));
     default:
         return vd_error_set(err, VD_E_DISCONNECTED, "talking to '%s': %s", server,
-                            curl_easy_strerror(code));
+                            sym_curl_easy_strerror(code));
     }
 }
 
@@ -352,8 +349,9 @@ static void note_reply(struct exchange *exchange)
 {
     long status = 0;
     curl_off_t length = -1;
-    (void)curl_easy_getinfo(exchange->handle->curl, CURLINFO_RESPONSE_CODE, &status);
-    (void)curl_easy_getinfo(exchange->handle->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+    (void)sym_curl_easy_getinfo(exchange->handle->curl, CURLINFO_RESPONSE_CODE, &status);
+    (void)sym_curl_easy_getinfo(exchange->handle->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T,
+                                &length);
     exchange->reply->status = (int)status;
     exchange->reply->content_bytes = length < 0 ? UINT64_MAX : (uint64_t)length;
     exchange->reply->peer = exchange->handle->verifier.peer;
@@ -365,13 +363,13 @@ static int exchange_run(struct exchange *exchange, struct vd_error *err)
     handle->verifier.trust = &exchange->http->trust;
     handle->verifier.server = exchange->http->server;
     vd_error_clear(&handle->verifier.error);
-    curl_easy_reset(handle->curl); /* keeps its connections */
+    sym_curl_easy_reset(handle->curl); /* keeps its connections */
     if (!set_url(exchange) || !set_headers(exchange) || !set_method(exchange) ||
         !set_callbacks(exchange) || !set_security(exchange) || !set_ways(exchange))
         return vd_error_set(err, VD_E_NO_MEMORY, "talking to '%s': out of memory",
                             exchange->http->server);
     exchange->last_moved_ms = vd_clock_now_ms();
-    CURLcode code = curl_easy_perform(handle->curl);
+    CURLcode code = sym_curl_easy_perform(handle->curl);
     note_reply(exchange);
     return code == CURLE_OK ? VD_OK : exchange_failed(exchange, code, err);
 }
@@ -392,7 +390,7 @@ int vd_http_send(struct vd_http *http, const struct vd_http_request *request,
     if (!exchange.handle)
         return vd_error_set(err, VD_E_NO_MEMORY, "talking to '%s': out of memory", http->server);
     int r = exchange_run(&exchange, err);
-    curl_slist_free_all(exchange.headers);
+    sym_curl_slist_free_all(exchange.headers);
     handle_give_back(http, exchange.handle);
     return r;
 }

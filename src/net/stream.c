@@ -13,7 +13,6 @@
 #include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <openssl/err.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -23,6 +22,7 @@
 
 #include "base/clock.h"
 #include "net/dial.h"
+#include "net/load-openssl-int.h"
 #include "net/tls-int.h"
 
 struct vd_stream {
@@ -40,24 +40,24 @@ static pthread_once_t bio_once = PTHREAD_ONCE_INIT;
 
 static int bio_fd(BIO *bio)
 {
-    return *(int *)BIO_get_data(bio);
+    return *(int *)sym_BIO_get_data(bio);
 }
 
 static int bio_read(BIO *bio, char *bytes, int size)
 {
-    BIO_clear_retry_flags(bio);
+    sym_BIO_clear_retry_flags(bio);
     ssize_t got = recv(bio_fd(bio), bytes, (size_t)size, 0);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
-        BIO_set_retry_read(bio);
+        sym_BIO_set_retry_read(bio);
     return (int)got;
 }
 
 static int bio_write(BIO *bio, const char *bytes, int size)
 {
-    BIO_clear_retry_flags(bio);
+    sym_BIO_clear_retry_flags(bio);
     ssize_t put = send(bio_fd(bio), bytes, (size_t)size, MSG_NOSIGNAL);
     if (put < 0 && (errno == EAGAIN || errno == EINTR))
-        BIO_set_retry_write(bio);
+        sym_BIO_set_retry_write(bio);
     return (int)put;
 }
 
@@ -71,19 +71,19 @@ static long bio_ctrl(BIO *bio, int command, long number, void *data)
 
 static int bio_create(BIO *bio)
 {
-    BIO_set_init(bio, 1);
+    sym_BIO_set_init(bio, 1);
     return 1;
 }
 
 static void make_bio_method(void)
 {
-    bio_method = BIO_meth_new(BIO_TYPE_SOURCE_SINK | BIO_get_new_index(), "vd_stream");
+    bio_method = sym_BIO_meth_new(BIO_TYPE_SOURCE_SINK | sym_BIO_get_new_index(), "vd_stream");
     if (!bio_method)
         return;
-    BIO_meth_set_read(bio_method, bio_read);
-    BIO_meth_set_write(bio_method, bio_write);
-    BIO_meth_set_ctrl(bio_method, bio_ctrl);
-    BIO_meth_set_create(bio_method, bio_create);
+    sym_BIO_meth_set_read(bio_method, bio_read);
+    sym_BIO_meth_set_write(bio_method, bio_write);
+    sym_BIO_meth_set_ctrl(bio_method, bio_ctrl);
+    sym_BIO_meth_set_create(bio_method, bio_create);
 }
 
 static bool make_non_blocking(int fd)
@@ -180,7 +180,7 @@ static int tls_outcome(struct vd_stream *stream, int result, const char *doing,
 {
     int number = errno;
     char reason[120];
-    switch (SSL_get_error(stream->tls, result)) {
+    switch (sym_SSL_get_error(stream->tls, result)) {
     case SSL_ERROR_WANT_READ:
         stream->tls_wants_write = false;
         return VD_STREAM_WAIT;
@@ -190,11 +190,11 @@ static int tls_outcome(struct vd_stream *stream, int result, const char *doing,
     case SSL_ERROR_ZERO_RETURN:
         return VD_OK;
     case SSL_ERROR_SYSCALL:
-        ERR_clear_error();
+        sym_ERR_clear_error();
         return lost(stream, doing, result == 0 ? 0 : number, err);
     default:
-        if (ERR_GET_REASON(ERR_peek_last_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
-            ERR_clear_error();
+        if (ERR_GET_REASON(sym_ERR_peek_last_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
+            sym_ERR_clear_error();
             return lost(stream, doing, 0, err);
         }
         return vd_error_set(err, VD_E_TLS, "%s '%s': %s", doing, stream->peer,
@@ -207,8 +207,8 @@ int vd_stream_try_read(struct vd_stream *stream, void *buffer, size_t size, size
 {
     *ret = 0;
     if (stream->tls) {
-        ERR_clear_error();
-        int r = SSL_read_ex(stream->tls, buffer, size, ret);
+        sym_ERR_clear_error();
+        int r = sym_SSL_read_ex(stream->tls, buffer, size, ret);
         return r == 1 ? VD_OK : tls_outcome(stream, r, "reading from", err);
     }
     ssize_t got = recv(stream->fd, buffer, size, 0);
@@ -225,8 +225,8 @@ int vd_stream_try_write(struct vd_stream *stream, const void *bytes, size_t size
 {
     *ret = 0;
     if (stream->tls) {
-        ERR_clear_error();
-        int r = SSL_write_ex(stream->tls, bytes, size, ret);
+        sym_ERR_clear_error();
+        int r = sym_SSL_write_ex(stream->tls, bytes, size, ret);
         if (r == 1)
             return VD_OK;
         r = tls_outcome(stream, r, "writing to", err);
@@ -307,17 +307,17 @@ static int attach_tls(struct vd_stream *stream, SSL_CTX *context, struct vd_erro
 {
     assert(!stream->tls);
     (void)pthread_once(&bio_once, make_bio_method); /* cannot fail with these arguments */
-    SSL *tls = SSL_new(context);
-    BIO *bio = bio_method ? BIO_new(bio_method) : NULL;
+    SSL *tls = sym_SSL_new(context);
+    BIO *bio = bio_method ? sym_BIO_new(bio_method) : NULL;
     if (!tls || !bio) {
-        SSL_free(tls);
-        BIO_free(bio);
+        sym_SSL_free(tls);
+        sym_BIO_free(bio);
         return vd_error_set(err, VD_E_NO_MEMORY, "securing '%s': out of memory", stream->peer);
     }
-    BIO_set_data(bio, &stream->fd);
-    SSL_set_bio(tls, bio, bio);
-    SSL_set_quiet_shutdown(tls, 1);
-    SSL_set_mode(tls, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    sym_BIO_set_data(bio, &stream->fd);
+    sym_SSL_set_bio(tls, bio, bio);
+    sym_SSL_set_quiet_shutdown(tls, 1);
+    sym_SSL_set_mode(tls, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     stream->tls = tls;
     stream->tls_wants_write = false;
     return VD_OK;
@@ -327,9 +327,9 @@ static int shake_hands(struct vd_stream *stream, struct vd_error *err)
 {
     uint64_t deadline_ms = vd_clock_now_ms() + stream->connect_ms;
     for (;;) {
-        ERR_clear_error();
+        sym_ERR_clear_error();
         errno = 0;
-        int r = SSL_do_handshake(stream->tls);
+        int r = sym_SSL_do_handshake(stream->tls);
         if (r == 1)
             return VD_OK;
         r = tls_outcome(stream, r, "securing", err);
@@ -356,12 +356,13 @@ static int client_handshake(struct vd_stream *stream, SSL_CTX *context,
     if (name && !vd_dial_is_address(name)) {
         char copy[256]; /* OpenSSL copies it too, but takes what may be written */
         (void)snprintf(copy, sizeof copy, "%s", name);
-        (void)SSL_set_tlsext_host_name(stream->tls, copy); /* fails only where memory is short */
+        (void)sym_SSL_set_tlsext_host_name(stream->tls,
+                                           copy); /* fails only where memory is short */
     }
-    SSL_set_connect_state(stream->tls);
+    sym_SSL_set_connect_state(stream->tls);
     struct vd_error problem = VD_ERROR_INIT;
     r = shake_hands(stream, &problem);
-    SSL_set_verify(stream->tls, SSL_VERIFY_NONE, NULL); /* the judge lives in this call only */
+    sym_SSL_set_verify(stream->tls, SSL_VERIFY_NONE, NULL); /* the judge lives in this call only */
     if (r == VD_OK)
         return r;
     vd_stream_drop_tls(stream);
@@ -373,13 +374,16 @@ int vd_stream_start_tls(struct vd_stream *stream, const struct vd_tls_trust *tru
                         struct vd_tls_peer *ret_peer, struct vd_error *err)
 {
     struct vd_tls_verifier verifier = {.trust = trust, .server = stream->peer};
-    SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+    int r = vd_openssl_load(err);
+    if (r < 0)
+        return r;
+    SSL_CTX *context = sym_SSL_CTX_new(sym_TLS_client_method());
     if (!context)
         return vd_error_set(err, VD_E_NO_MEMORY, "securing '%s': out of memory", stream->peer);
     /* No second handshake of any kind, so the judge is asked within this call only. */
-    (void)SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION);
-    int r = client_handshake(stream, context, &verifier, err);
-    SSL_CTX_free(context);
+    (void)sym_SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION);
+    r = client_handshake(stream, context, &verifier, err);
+    sym_SSL_CTX_free(context);
     if (ret_peer)
         *ret_peer = verifier.peer;
     return r;
@@ -389,8 +393,8 @@ static int load_identity(SSL_CTX *context, const struct vd_tls_identity *identit
                          struct vd_error *err)
 {
     char reason[120];
-    if (SSL_CTX_use_certificate_chain_file(context, identity->certificate_file) == 1 &&
-        SSL_CTX_use_PrivateKey_file(context, identity->key_file, SSL_FILETYPE_PEM) == 1)
+    if (sym_SSL_CTX_use_certificate_chain_file(context, identity->certificate_file) == 1 &&
+        sym_SSL_CTX_use_PrivateKey_file(context, identity->key_file, SSL_FILETYPE_PEM) == 1)
         return VD_OK;
     return vd_error_set(err, VD_E_TLS, "using the certificate '%s' with the key '%s': %s",
                         identity->certificate_file, identity->key_file,
@@ -400,22 +404,25 @@ static int load_identity(SSL_CTX *context, const struct vd_tls_identity *identit
 int vd_stream_accept_tls(struct vd_stream *stream, const struct vd_tls_identity *identity,
                          struct vd_error *err)
 {
-    SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+    int r = vd_openssl_load(err);
+    if (r < 0)
+        return r;
+    SSL_CTX *context = sym_SSL_CTX_new(sym_TLS_server_method());
     if (!context)
         return vd_error_set(err, VD_E_NO_MEMORY, "securing '%s': out of memory", stream->peer);
-    (void)SSL_CTX_set_num_tickets(context, 0);
-    (void)SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-    (void)SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+    (void)sym_SSL_CTX_set_num_tickets(context, 0);
+    (void)sym_SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+    (void)sym_SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
     if (identity->tls12_only)
-        (void)SSL_CTX_set_max_proto_version(context, TLS1_2_VERSION);
-    int r = load_identity(context, identity, err);
+        (void)sym_SSL_CTX_set_max_proto_version(context, TLS1_2_VERSION);
+    r = load_identity(context, identity, err);
     if (r == VD_OK)
         r = attach_tls(stream, context, err);
     if (r == VD_OK) {
-        SSL_set_accept_state(stream->tls);
+        sym_SSL_set_accept_state(stream->tls);
         r = shake_hands(stream, err);
     }
-    SSL_CTX_free(context);
+    sym_SSL_CTX_free(context);
     if (r < 0)
         vd_stream_drop_tls(stream);
     return r;
@@ -423,7 +430,8 @@ int vd_stream_accept_tls(struct vd_stream *stream, const struct vd_tls_identity 
 
 void vd_stream_drop_tls(struct vd_stream *stream)
 {
-    SSL_free(VD_TAKE_PTR(stream->tls));
+    if (stream->tls) /* without TLS there may be no OpenSSL */
+        sym_SSL_free(VD_TAKE_PTR(stream->tls));
     stream->tls_wants_write = false;
 }
 
@@ -439,7 +447,7 @@ void vd_stream_free(struct vd_stream *stream)
 {
     if (!stream)
         return;
-    SSL_free(stream->tls);
+    vd_stream_drop_tls(stream);
     (void)close(stream->fd); /* a socket has nothing left to lose */
     (void)close(stream->wake);
     free(stream);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vsphere/load-xml-int.h"
 #include "vsphere/vsphere-int.h"
 
 #define KEEP_ALIVE_MS (5u * 60u * 1000u) /* servers end sessions idle for 30 minutes */
@@ -98,6 +99,8 @@ int vd_vsphere_connect(const struct vd_vsphere_options *options, struct vd_vsphe
 {
     VD_CLEANUP(vd_vsphere_free_cleanup) struct vd_vsphere *session = NULL;
     int r = check_options(options, err);
+    if (r == VD_OK)
+        r = vd_xml_load(err);
     if (r == VD_OK)
         r = session_new(options, &session, err);
     if (r == VD_OK)

@@ -61,7 +61,7 @@ void vd_soap_call_done(struct vd_soap_call *call)
 
 void vd_soap_reply_done(struct vd_soap_reply *reply)
 {
-    xmlFreeDoc(reply->doc);
+    vd_xml_free(reply->doc);
     *reply = (struct vd_soap_reply)VD_SOAP_REPLY_INIT;
 }
 
@@ -100,11 +100,11 @@ static bool is_response(const xmlNode *node, const char *method)
 int vd_soap_parse(const char *method, const char *bytes, size_t size, struct vd_soap_reply *reply,
                   struct vd_error *err)
 {
-    VD_CLEANUP(xmlFreeDoc_cleanup) xmlDoc *doc = NULL;
+    VD_CLEANUP(vd_xml_free_cleanup) xmlDoc *doc = NULL;
     int r = vd_xml_parse(bytes, size, &doc, err);
     if (r < 0)
         return r;
-    const xmlNode *root = xmlDocGetRootElement(doc);
+    const xmlNode *root = vd_xml_root(doc);
     const xmlNode *content = vd_xml_first(vd_xml_child(root, "Body"));
     if (!vd_xml_is(root, "Envelope") || !root->ns ||
         strcmp((const char *)root->ns->href, ENVELOPE_SPACE) != 0 || !content)

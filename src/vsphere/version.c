@@ -86,13 +86,13 @@ static void consider_all(struct choice *choice, const xmlNode *list)
 static int choose(struct vd_vsphere *session, const struct vd_http_reply *reply,
                   struct choice *choice, struct vd_error *err)
 {
-    VD_CLEANUP(xmlFreeDoc_cleanup) xmlDoc *doc = NULL;
+    VD_CLEANUP(vd_xml_free_cleanup) xmlDoc *doc = NULL;
     int r = vd_xml_parse(vd_buf_text(&reply->body), reply->body.length, &doc, err);
     if (r < 0) {
         vd_error_prefix(err, "asking '%s' for its versions", session->host);
         return r;
     }
-    consider_all(choice, xmlDocGetRootElement(doc));
+    consider_all(choice, vd_xml_root(doc));
     if (choice->text[0] != '\0')
         return VD_OK;
     const char *found = choice->too_new[0] ? choice->too_new : choice->too_old;

@@ -2,16 +2,13 @@
 #include "vsphere/xml.h"
 
 #include <errno.h>
-#include <libxml/dict.h>
-#include <libxml/parser.h>
 #include <limits.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const char XSI[] = "http://www.w3.org/2001/XMLSchema-instance";
+#include "vsphere/load-xml-int.h"
 
-static pthread_once_t parser_once = PTHREAD_ONCE_INIT;
+static const char XSI[] = "http://www.w3.org/2001/XMLSchema-instance";
 
 /* A DTD can make a small document endless, and nobody sends one here. */
 static void meet_dtd(void *context, const xmlChar *name, const xmlChar *id, const xmlChar *system)
@@ -21,13 +18,12 @@ static void meet_dtd(void *context, const xmlChar *name, const xmlChar *id, cons
     (void)system;
     xmlParserCtxt *parser = context;
     *(bool *)parser->_private = true;
-    xmlStopParser(parser);
+    sym_xmlStopParser(parser);
 }
 
 static xmlParserCtxt *parser_new(bool *has_dtd)
 {
-    (void)pthread_once(&parser_once, xmlInitParser); /* cannot fail with these arguments */
-    xmlParserCtxt *parser = xmlNewParserCtxt();
+    xmlParserCtxt *parser = sym_xmlNewParserCtxt();
     if (!parser)
         return NULL;
     parser->_private = has_dtd;
@@ -58,6 +54,9 @@ static int not_well_formed(const xmlParserCtxt *parser, struct vd_error *err)
 int vd_xml_parse(const char *bytes, size_t size, xmlDoc **ret, struct vd_error *err)
 {
     bool has_dtd = false;
+    int r = vd_xml_load(err);
+    if (r < 0)
+        return r;
     if (size == 0 || size > INT_MAX)
         return vd_error_set(err, VD_E_PROTOCOL, "the answer has %zu bytes", size);
     if (count_marks(bytes, size) > VD_XML_MAX_MARKS)
@@ -68,22 +67,32 @@ int vd_xml_parse(const char *bytes, size_t size, xmlDoc **ret, struct vd_error *
         return vd_error_set(err, VD_E_NO_MEMORY, "reading an answer: out of memory");
     /* Never XML_PARSE_HUGE: the limits of depth and text length it lifts are wanted. Always UTF-8,
      * as servers write it: in another encoding the marks would look otherwise. */
-    xmlDoc *doc = xmlCtxtReadMemory(parser, bytes, (int)size, NULL, "UTF-8",
-                                    XML_PARSE_NONET | XML_PARSE_NOCDATA | XML_PARSE_NOERROR |
-                                        XML_PARSE_NOWARNING | XML_PARSE_COMPACT);
-    int r = VD_OK;
+    xmlDoc *doc = sym_xmlCtxtReadMemory(parser, bytes, (int)size, NULL, "UTF-8",
+                                        XML_PARSE_NONET | XML_PARSE_NOCDATA | XML_PARSE_NOERROR |
+                                            XML_PARSE_NOWARNING | XML_PARSE_COMPACT);
     if (has_dtd)
         r = vd_error_set(err, VD_E_PROTOCOL,
                          "the answer cannot be read: it has a document type declaration, which is "
                          "refused");
-    else if (!doc || !xmlDocGetRootElement(doc))
+    else if (!doc || !sym_xmlDocGetRootElement(doc))
         r = not_well_formed(parser, err);
     if (r < 0)
-        xmlFreeDoc(VD_TAKE_PTR(doc));
+        vd_xml_free(doc);
     else
         *ret = doc;
-    xmlFreeParserCtxt(parser);
+    sym_xmlFreeParserCtxt(parser);
     return r;
+}
+
+void vd_xml_free(xmlDoc *doc)
+{
+    if (doc)
+        sym_xmlFreeDoc(doc);
+}
+
+const xmlNode *vd_xml_root(const xmlDoc *doc)
+{
+    return sym_xmlDocGetRootElement(doc);
 }
 
 bool vd_xml_is(const xmlNode *node, const char *name)
@@ -221,6 +230,6 @@ void vd_xml_wipe(const xmlNode *node)
 {
     xmlNode *text = node ? node->children : NULL;
     if (text && text->type == XML_TEXT_NODE && text->content &&
-        !(node->doc->dict && xmlDictOwns(node->doc->dict, text->content)))
+        !(node->doc->dict && sym_xmlDictOwns(node->doc->dict, text->content)))
         explicit_bzero(text->content, strlen((const char *)text->content));
 }

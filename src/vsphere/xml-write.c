@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vsphere/xml.h"
 
-#include <libxml/xmlstring.h>
 #include <string.h>
+
+#include "vsphere/load-xml-int.h"
 
 static void put(struct vd_xml_writer *writer, const char *bytes, size_t length)
 {
@@ -46,7 +47,9 @@ static bool is_sayable(const char *text)
 
 static void put_escaped(struct vd_xml_writer *writer, const char *text)
 {
-    if (writer->result == VD_OK && !xmlCheckUTF8((const xmlChar *)text))
+    if (writer->result == VD_OK)
+        writer->result = vd_xml_load(NULL); /* a session has told of a failure before */
+    if (writer->result == VD_OK && !sym_xmlCheckUTF8((const xmlChar *)text))
         writer->result = VD_E_INVALID_UTF8;
     if (writer->result == VD_OK && !is_sayable(text))
         writer->result = VD_E_INVALID_ARG;

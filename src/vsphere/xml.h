@@ -18,10 +18,11 @@
 /* An element has two tags and takes, with its text, 250 bytes of memory: 256 MiB at most. */
 #define VD_XML_MAX_MARKS (1u << 21)
 
-VD_DEFINE_CLEANUP(xmlDoc *, xmlFreeDoc)
-
 /* VD_E_PROTOCOL where it is not well-formed, has a DTD or is too large. */
 VD_MUST_CHECK int vd_xml_parse(const char *bytes, size_t size, xmlDoc **ret, struct vd_error *err);
+void vd_xml_free(xmlDoc *doc);
+VD_DEFINE_CLEANUP(xmlDoc *, vd_xml_free)
+const xmlNode *vd_xml_root(const xmlDoc *doc);
 
 /* All of these take NULL for an element that is not there, and answer as if it were empty. */
 bool vd_xml_is(const xmlNode *node, const char *name);

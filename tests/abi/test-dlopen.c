@@ -286,6 +286,18 @@ static void close_drains(const char *folder)
     free(handle.bytes);
 }
 
+static bool maps_have(const char *library)
+{
+    char line[4096];
+    bool found = false;
+    FILE *maps = fopen("/proc/self/maps", "r");
+    while (maps && fgets(line, sizeof line, maps))
+        found = found || strstr(line, library);
+    if (maps)
+        fclose(maps);
+    return found;
+}
+
 static int serve(const char *folder)
 {
     char path[4096];
@@ -301,6 +313,8 @@ static int serve(const char *folder)
     ok(text, "GetErrorText");
     vix_FreeErrorText(text);
     vix_Exit();
+    ok(!maps_have("/libcurl.so") && !maps_have("/libssl.so") && !maps_have("/libxml2.so"),
+       "no library of the network was loaded");
     return tap_done();
 }
 

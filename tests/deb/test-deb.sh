@@ -85,6 +85,20 @@ names()
     done
 }
 
+# Nothing is linked with these, so no tool sees them: they are loaded when a server is talked to.
+recommended()
+{
+    local package wanted field
+    for package in libvirtual-disks virtual-disks-tools; do
+        for wanted in libcurl4 libssl3 libxml2; do
+            field=$(dpkg-deb -f "$work/packages/${package}"_*.deb Recommends)
+            [[ " $field," == *" $wanted,"* ]] || { echo "$package: $field"; return 1; }
+            field=$(dpkg-deb -f "$work/packages/${package}"_*.deb Depends)
+            [[ $field != *"$wanted"* ]] || { echo "$package: $field"; return 1; }
+        done
+    done
+}
+
 nothing_left()
 {
     ! find "$root" -path "$root/var/lib/dpkg" -prune -o \( -type f -o -type l \) -print | grep .
@@ -99,6 +113,7 @@ all_whole()
 packages=(libvirtual-disks libvirtual-disks-dev virtual-disks-tools)
 check 'the packages have the version of the project' same_version
 check 'the packages are built, and lintian is content' "$source/tools/deb" "$work/packages"
+check 'what servers need is recommended, and no more' recommended
 make_root
 check 'they are installed' in_root --install "$work"/packages/libvirtual-disks_*.deb \
     "$work"/packages/libvirtual-disks-dev_*.deb "$work"/packages/virtual-disks-tools_*.deb
