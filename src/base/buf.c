@@ -19,6 +19,27 @@ static size_t next_allocation(const struct vd_buf *buf, size_t need)
     return VD_MAX(VD_MIN(wanted, limit), need);
 }
 
+static void release(struct vd_buf *buf)
+{
+    if (buf->data && buf->secret)
+        explicit_bzero(buf->data, buf->allocated);
+    free(buf->data);
+}
+
+/* As realloc, which might leave a copy where the text was before. */
+static char *resize(struct vd_buf *buf, size_t allocation)
+{
+    if (!buf->secret)
+        return realloc(buf->data, allocation);
+    char *data = malloc(allocation);
+    if (!data)
+        return NULL;
+    if (buf->data)
+        memcpy(data, buf->data, buf->length);
+    release(buf);
+    return data;
+}
+
 int vd_buf_reserve(struct vd_buf *buf, size_t length)
 {
     assert(buf->length <= buf->max);
@@ -32,7 +53,7 @@ int vd_buf_reserve(struct vd_buf *buf, size_t length)
         return VD_OK;
 
     size_t allocation = next_allocation(buf, need);
-    char *data = realloc(buf->data, allocation);
+    char *data = resize(buf, allocation);
     if (!data)
         return VD_E_NO_MEMORY;
     /* The caller writes after us and may stop early: keep the text readable up to `length`. */
@@ -98,7 +119,7 @@ char *vd_buf_steal(struct vd_buf *buf)
 
 void vd_buf_done(struct vd_buf *buf)
 {
-    free(buf->data);
+    release(buf);
     buf->data = NULL;
     buf->length = 0;
     buf->allocated = 0;

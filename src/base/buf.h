@@ -4,6 +4,7 @@
 #ifndef VD_BASE_BUF_H
 #define VD_BASE_BUF_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,11 +15,17 @@ struct vd_buf {
     size_t length;
     size_t allocated;
     size_t max;
+    bool secret; /* what leaves the buffer is overwritten */
 };
 
-#define VD_BUF_INIT(max_bytes)  \
-    {                           \
-        NULL, 0, 0, (max_bytes) \
+#define VD_BUF_INIT(max_bytes)         \
+    {                                  \
+        NULL, 0, 0, (max_bytes), false \
+    }
+/* For passwords, tickets and the like: nothing of them stays behind in freed memory. */
+#define VD_BUF_INIT_SECRET(max_bytes) \
+    {                                 \
+        NULL, 0, 0, (max_bytes), true \
     }
 
 /* VD_E_TOO_BIG above the maximum, VD_E_NO_MEMORY. On failure the buffer is unchanged. */

@@ -133,6 +133,14 @@ static CURLcode prepare_context(CURL *curl, void *context, void *data)
     return r == VD_OK ? CURLE_OK : CURLE_ABORTED_BY_CALLBACK;
 }
 
+/* A cookie is as good as a password. */
+static void wipe(char **text)
+{
+    if (*text)
+        explicit_bzero(*text, strlen(*text));
+    free(VD_TAKE_PTR(*text));
+}
+
 /* curl's own status lines and headers; libcurl types bytes as char and the result as size_t. */
 static size_t take_header(char *line, size_t one, size_t size, void *data)
 {
@@ -151,7 +159,7 @@ static size_t take_header(char *line, size_t one, size_t size, void *data)
     while (start + length < end && !strchr(is_cookie ? ";\r\n" : "\r\n", start[length]))
         length++;
     char **kept = is_cookie ? &exchange->reply->set_cookie : &exchange->reply->content_range;
-    free(*kept);
+    wipe(kept);
     *kept = strndup(start, length);
     return size;
 }
@@ -378,7 +386,7 @@ int vd_http_send(struct vd_http *http, const struct vd_http_request *request,
                  struct vd_http_reply *reply, struct vd_error *err)
 {
     size_t max = request->max_body_bytes ? request->max_body_bytes : MAX_BODY_BYTES;
-    *reply = (struct vd_http_reply){.body = VD_BUF_INIT(max), .content_bytes = UINT64_MAX};
+    *reply = (struct vd_http_reply){.body = VD_BUF_INIT_SECRET(max), .content_bytes = UINT64_MAX};
     uint32_t io_ms = request->io_ms ? request->io_ms : http->timeouts.io_ms;
     struct exchange exchange = {
         .http = http,
@@ -398,8 +406,8 @@ int vd_http_send(struct vd_http *http, const struct vd_http_request *request,
 void vd_http_reply_done(struct vd_http_reply *reply)
 {
     vd_buf_done(&reply->body);
-    free(VD_TAKE_PTR(reply->set_cookie));
-    free(VD_TAKE_PTR(reply->content_range));
+    wipe(&reply->set_cookie);
+    wipe(&reply->content_range);
 }
 
 void vd_http_interrupt(struct vd_http *http)

@@ -56,6 +56,7 @@ VD_MUST_CHECK int vd_http_new(const struct vd_http_options *options, struct vd_h
  * the caller's, to be given to vd_http_reply_done also on failure (zeroed at the start). */
 VD_MUST_CHECK int vd_http_send(struct vd_http *http, const struct vd_http_request *request,
                                struct vd_http_reply *reply, struct vd_error *err);
+/* Overwrites what it held, which may be a ticket or a cookie. */
 void vd_http_reply_done(struct vd_http_reply *reply);
 /* From any thread: requests under way end with VD_E_CANCELLED, and so do later ones. */
 void vd_http_interrupt(struct vd_http *http);

@@ -54,8 +54,6 @@ void vd_soap_what(struct vd_soap_call *call, const char *fmt, ...)
 
 void vd_soap_call_done(struct vd_soap_call *call)
 {
-    if (call->body.buf.data)
-        explicit_bzero(call->body.buf.data, call->body.buf.length);
     vd_buf_done(&call->body.buf);
 }
 
@@ -169,15 +167,6 @@ static bool is_question(const char *method)
     return false;
 }
 
-static void reply_wipe(struct vd_http_reply *reply)
-{
-    if (reply->body.data)
-        explicit_bzero(reply->body.data, reply->body.length);
-    if (reply->set_cookie)
-        explicit_bzero(reply->set_cookie, strlen(reply->set_cookie));
-    vd_http_reply_done(reply);
-}
-
 /* Sends until there is an answer that is not "try again". */
 static int send_patiently(struct vd_vsphere *session, const struct vd_soap_call *call,
                           const struct vd_http_request *request, struct vd_http_reply *reply,
@@ -192,7 +181,7 @@ static int send_patiently(struct vd_vsphere *session, const struct vd_soap_call 
             return r == VD_OK
                        ? r
                        : vd_error_set(err, r, "%s: %s", call->what, vd_error_message(&why, r));
-        reply_wipe(reply);
+        vd_http_reply_done(reply);
         pause_ms(PAUSES_MS[attempt]);
     }
 }
@@ -245,7 +234,7 @@ int vd_soap_exchange(struct vd_vsphere *session, struct vd_soap_call *call, cons
         note_peer(session, &http.peer);
     if (r == VD_OK && ret_cookie)
         *ret_cookie = VD_TAKE_PTR(http.set_cookie);
-    reply_wipe(&http);
+    vd_http_reply_done(&http);
     return r;
 }
 

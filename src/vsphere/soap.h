@@ -27,9 +27,9 @@ struct vd_soap_call {
     bool closed;
     struct vd_xml_writer body; /* the whole envelope */
 };
-#define VD_SOAP_CALL_INIT                                                     \
-    {                                                                         \
-        .body = {.buf = VD_BUF_INIT(VD_SOAP_MAX_REQUEST_BYTES), .result = 0 } \
+#define VD_SOAP_CALL_INIT                                                            \
+    {                                                                                \
+        .body = {.buf = VD_BUF_INIT_SECRET(VD_SOAP_MAX_REQUEST_BYTES), .result = 0 } \
     }
 
 struct vd_soap_reply {

@@ -1,9 +1,41 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/buf.h"
 
+#include <malloc.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/harness.h"
+
+/* The linker puts these in front of the C library's. */
+void __wrap_free(void *memory);
+void __real_free(void *memory);
+void *__wrap_realloc(void *memory, size_t size);
+void *__real_realloc(void *memory, size_t size);
+
+static const char SECRET[] = "the password";
+static bool watching;
+static unsigned left_behind;
+
+static void look_at(const void *memory)
+{
+    if (watching && memory &&
+        memmem(memory, malloc_usable_size((void *)(uintptr_t)memory), SECRET, strlen(SECRET)))
+        left_behind++;
+}
+
+void __wrap_free(void *memory)
+{
+    look_at(memory);
+    __real_free(memory);
+}
+
+/* Might move. */
+void *__wrap_realloc(void *memory, size_t size)
+{
+    look_at(memory);
+    return __real_realloc(memory, size);
+}
 
 VD_TEST(starts_empty)
 {
@@ -71,4 +103,26 @@ VD_TEST(steals)
     check_str_eq(vd_buf_text(&buf), "next");
     vd_buf_done(&buf);
     vd_buf_done(&buf);
+}
+
+static unsigned left_by(struct vd_buf buf)
+{
+    left_behind = 0;
+    watching = true;
+    for (int i = 0; i < 100; i++) {
+        check_code(vd_buf_append(&buf, SECRET, strlen(SECRET)), VD_OK);
+        check_code(vd_buf_printf(&buf, "%d", i), VD_OK);
+    }
+    check_int_eq(strncmp(vd_buf_text(&buf), "the password0the password1", 26), 0);
+    check_u64_eq(buf.length, 100 * strlen(SECRET) + 190);
+    vd_buf_done(&buf);
+    watching = false;
+    check(buf.data == NULL);
+    return left_behind;
+}
+
+VD_TEST(a_secret_leaves_nothing_behind)
+{
+    check(left_by((struct vd_buf)VD_BUF_INIT(5000)) > 0); /* so the look is a look */
+    check_u64_eq(left_by((struct vd_buf)VD_BUF_INIT_SECRET(5000)), 0);
 }
