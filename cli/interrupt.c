@@ -9,15 +9,23 @@
 
 /* Lock-free, so a handler may set it; read by every thread that copies. */
 static atomic_int caught_signal;
+static struct vd_net_stop stop = VD_NET_STOP_INIT;
 
 static void catch_signal(int number)
 {
     atomic_store(&caught_signal, number);
+    vd_net_stop_ask(&stop);
 }
 
 void cli_interrupt_catch(void)
 {
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+    static bool caught;
+
+    if (caught)
+        return;
+    caught = true;
+    vd_net_stop_init(&stop);
 
     for (size_t i = 0; i < VD_ARRAY_SIZE(signals); i++) {
         /* No SA_RESTART: a call that waits for a pipe returns, and the flag is seen. */
@@ -33,6 +41,11 @@ void cli_interrupt_catch(void)
 bool cli_interrupted(void)
 {
     return atomic_load(&caught_signal) != 0;
+}
+
+const struct vd_net_stop *cli_interrupt_stop(void)
+{
+    return &stop;
 }
 
 const char *cli_interrupt_name(void)

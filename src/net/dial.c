@@ -14,6 +14,8 @@
 
 #include "base/clock.h"
 
+#define STOP_LOOK_MS 100u /* the resolver's end cannot be waited for together with a stop */
+
 bool vd_dial_is_address(const char *host)
 {
     struct in6_addr scratch;
@@ -32,6 +34,12 @@ void vd_dial_peer_name(int fd, char *text, size_t size)
     else
         (void)snprintf(text, size, "the peer");
 }
+
+/* How long, and who ends it before. */
+struct wait {
+    uint64_t deadline_ms;
+    const struct vd_net_stop *stop;
+};
 
 static uint64_t left_ms(uint64_t deadline_ms)
 {
@@ -56,25 +64,27 @@ static int name_failed(const char *host, int why, struct vd_error *err)
                         gai_strerror(why));
 }
 
-static int wait_for_lookup(struct lookup *lookup, uint64_t deadline_ms)
+static int wait_for_lookup(struct lookup *lookup, const struct wait *wait)
 {
     const struct gaicb *list[] = {&lookup->request};
     for (;;) {
         int why = gai_error(&lookup->request);
-        uint64_t left = left_ms(deadline_ms);
-        if (why != EAI_INPROGRESS || left == 0)
+        uint64_t left = left_ms(wait->deadline_ms);
+        if (why != EAI_INPROGRESS || left == 0 || vd_net_stop_asked(wait->stop))
             return why;
+        if (wait->stop)
+            left = VD_MIN(left, (uint64_t)STOP_LOOK_MS);
         struct timespec time = {(time_t)(left / 1000), (long)(left % 1000) * 1000000};
         (void)gai_suspend(list, 1, &time); /* gai_error tells how it went */
     }
 }
 
 /* The resolver has a thread of its own for this. */
-static int ask(struct lookup *lookup, uint64_t deadline_ms)
+static int ask(struct lookup *lookup, const struct wait *wait)
 {
     struct gaicb *list[] = {&lookup->request};
     int why = getaddrinfo_a(GAI_NOWAIT, list, 1, NULL);
-    return why ? why : wait_for_lookup(lookup, deadline_ms);
+    return why ? why : wait_for_lookup(lookup, wait);
 }
 
 /* Nobody is asked, so that it does not wait. */
@@ -84,10 +94,20 @@ static int take_address(struct lookup *lookup)
     return getaddrinfo(lookup->host, lookup->port, &lookup->hints, &lookup->request.ar_result);
 }
 
+static int unresolved(const char *host, const struct wait *wait, struct vd_error *err)
+{
+    if (vd_net_stop_asked(wait->stop))
+        return vd_error_set(err, VD_E_CANCELLED, "connecting to '%s': cancelled", host);
+    return vd_error_set(err, VD_E_CONNECT_TIMED_OUT, "the host name '%s' was not resolved in time",
+                        host);
+}
+
 /* *ret is to be freed by freeaddrinfo. */
-static int look_up(const char *host, uint16_t port, uint64_t deadline_ms, struct addrinfo **ret,
+static int look_up(const char *host, uint16_t port, const struct wait *wait, struct addrinfo **ret,
                    struct vd_error *err)
 {
+    if (vd_net_stop_asked(wait->stop))
+        return unresolved(host, wait, err);
     VD_FREE struct lookup *lookup = calloc(1, sizeof *lookup);
     if (!lookup)
         return vd_error_set(err, VD_E_NO_MEMORY, "looking up '%s': out of memory", host);
@@ -101,12 +121,11 @@ static int look_up(const char *host, uint16_t port, uint64_t deadline_ms, struct
     lookup->request.ar_name = lookup->host;
     lookup->request.ar_service = lookup->port;
     lookup->request.ar_request = &lookup->hints;
-    int why = vd_dial_is_address(host) ? take_address(lookup) : ask(lookup, deadline_ms);
+    int why = vd_dial_is_address(host) ? take_address(lookup) : ask(lookup, wait);
     if (why == EAI_INPROGRESS) {
         if (gai_cancel(&lookup->request) != EAI_CANCELED)
             (void)VD_TAKE_PTR(lookup); /* the resolver still writes there: left to it */
-        return vd_error_set(err, VD_E_CONNECT_TIMED_OUT,
-                            "the host name '%s' was not resolved in time", host);
+        return unresolved(host, wait, err);
     }
     if (why != 0)
         return name_failed(host, why, err);
@@ -115,12 +134,14 @@ static int look_up(const char *host, uint16_t port, uint64_t deadline_ms, struct
 }
 
 /* 0, or the errno of what went wrong. */
-static int await_connection(int fd, uint64_t deadline_ms)
+static int await_connection(int fd, const struct wait *wait)
 {
     for (;;) {
-        struct pollfd poller = {fd, POLLOUT, 0};
-        uint64_t left = left_ms(deadline_ms);
-        int n = poll(&poller, 1, left > INT_MAX ? INT_MAX : (int)left);
+        struct pollfd pollers[] = {{fd, POLLOUT, 0}, {vd_net_stop_fd(wait->stop), POLLIN, 0}};
+        uint64_t left = left_ms(wait->deadline_ms);
+        int n = poll(pollers, 2, left > INT_MAX ? INT_MAX : (int)left);
+        if (vd_net_stop_asked(wait->stop))
+            return ECANCELED;
         if (n == 0)
             return ETIMEDOUT;
         if (n < 0 && errno == EINTR)
@@ -133,14 +154,14 @@ static int await_connection(int fd, uint64_t deadline_ms)
     }
 }
 
-static int dial_one(const struct addrinfo *address, uint64_t deadline_ms, int *ret_fd)
+static int dial_one(const struct addrinfo *address, const struct wait *wait, int *ret_fd)
 {
     VD_CLOSE int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return errno;
     int why = 0;
     if (connect(fd, address->ai_addr, address->ai_addrlen) < 0)
-        why = errno == EINPROGRESS || errno == EINTR ? await_connection(fd, deadline_ms) : errno;
+        why = errno == EINPROGRESS || errno == EINTR ? await_connection(fd, wait) : errno;
     if (why == 0) {
         *ret_fd = fd;
         fd = -1;
@@ -161,22 +182,32 @@ static int dial_failed(const char *host, uint16_t port, int why, struct vd_error
                             "connecting to '%s' port %u: refused; nothing listens there, or a "
                             "firewall answers",
                             host, at);
+    if (why == ECANCELED)
+        return vd_error_set(err, VD_E_CANCELLED, "connecting to '%s' port %u: cancelled", host, at);
     int r = vd_error_set_errno(err, why, "connecting to '%s' port %u", host, at);
     return why == ENOMEM || why == EMFILE || why == ENFILE ? r
                                                            : vd_error_recode(err, VD_E_UNREACHABLE);
 }
 
-int vd_dial(const char *host, uint16_t port, uint32_t ms, int *ret_fd, struct vd_error *err)
+int vd_dial_look_up(const char *host, uint16_t port, uint32_t ms, const struct vd_net_stop *stop,
+                    struct addrinfo **ret, struct vd_error *err)
 {
-    uint64_t deadline_ms = vd_clock_now_ms() + ms;
+    const struct wait wait = {vd_clock_now_ms() + ms, stop};
+    return look_up(host, port, &wait, ret, err);
+}
+
+int vd_dial(const char *host, uint16_t port, uint32_t ms, const struct vd_net_stop *stop,
+            int *ret_fd, struct vd_error *err)
+{
+    const struct wait wait = {vd_clock_now_ms() + ms, stop};
     struct addrinfo *addresses = NULL;
-    int r = look_up(host, port, deadline_ms, &addresses, err);
+    int r = look_up(host, port, &wait, &addresses, err);
     if (r < 0)
         return r;
     int why = EHOSTUNREACH;
     for (struct addrinfo *address = addresses; address; address = address->ai_next) {
-        why = dial_one(address, deadline_ms, ret_fd);
-        if (why == 0)
+        why = dial_one(address, &wait, ret_fd);
+        if (why == 0 || why == ECANCELED)
             break;
     }
     freeaddrinfo(addresses);

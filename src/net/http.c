@@ -46,6 +46,7 @@ struct exchange {
     struct curl_slist *headers;
     uint32_t io_ms;
     uint64_t last_moved_ms;
+    uint64_t asked_ms; /* when its stop was seen to be asked; 0: not yet */
     curl_off_t moved_bytes;
     size_t sent_bytes;
     int refused; /* what a callback ended the request with; 0: none did */
@@ -205,7 +206,21 @@ static int rewind_body(void *data, curl_off_t offset, int origin)
     return CURL_SEEKFUNC_OK;
 }
 
-/* Asked about once a second, and more often while bytes move. */
+/* 0, or why the request ends here. */
+static int verdict(struct exchange *exchange, uint64_t now_ms)
+{
+    uint64_t silent_ms = now_ms - exchange->last_moved_ms;
+    bool asked = vd_net_stop_asked(exchange->http->timeouts.stop);
+    if (asked && exchange->asked_ms == 0)
+        exchange->asked_ms = now_ms;
+    if (atomic_load(&exchange->http->interrupted) || (asked && !exchange->request->settles))
+        return VD_E_CANCELLED;
+    if (asked && VD_MIN(silent_ms, now_ms - exchange->asked_ms) > VD_NET_GRACE_MS)
+        return VD_E_CANCELLED;
+    return silent_ms > exchange->io_ms ? VD_E_TIMED_OUT : 0;
+}
+
+/* Asked about once a second, and more often while bytes move or where a signal comes. */
 static int watch(void *data, curl_off_t to_get, curl_off_t got, curl_off_t to_put, curl_off_t put)
 {
     (void)to_get;
@@ -216,10 +231,8 @@ static int watch(void *data, curl_off_t to_get, curl_off_t got, curl_off_t to_pu
         exchange->moved_bytes = got + put;
         exchange->last_moved_ms = now;
     }
-    if (atomic_load(&exchange->http->interrupted))
-        exchange->refused = VD_E_CANCELLED;
-    else if (now - exchange->last_moved_ms > exchange->io_ms)
-        exchange->refused = VD_E_TIMED_OUT;
+    if (exchange->refused == 0)
+        exchange->refused = verdict(exchange, now);
     return exchange->refused != 0;
 }
 
@@ -377,7 +390,9 @@ static int exchange_run(struct exchange *exchange, struct vd_error *err)
         return vd_error_set(err, VD_E_NO_MEMORY, "talking to '%s': out of memory",
                             exchange->http->server);
     exchange->last_moved_ms = vd_clock_now_ms();
-    CURLcode code = sym_curl_easy_perform(handle->curl);
+    exchange->refused = verdict(exchange, exchange->last_moved_ms);
+    CURLcode code =
+        exchange->refused ? CURLE_ABORTED_BY_CALLBACK : sym_curl_easy_perform(handle->curl);
     note_reply(exchange);
     return code == CURLE_OK ? VD_OK : exchange_failed(exchange, code, err);
 }

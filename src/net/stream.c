@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The descriptor never blocks; whoever must wait polls it together with an event descriptor, so
- * that every wait ends by its deadline or by vd_stream_interrupt. Below TLS lies a BIO of our own:
+ * that every wait ends by its deadline, the stop of its timeouts or vd_stream_interrupt. Below TLS lies a BIO of our own:
  * OpenSSL's writes without MSG_NOSIGNAL and would raise SIGPIPE in programs that never asked for
  * it.
  */
@@ -31,6 +31,9 @@ struct vd_stream {
     SSL *tls; /* NULL: plain */
     uint32_t connect_ms;
     uint32_t io_ms;
+    const struct vd_net_stop *stop;
+    bool settling;
+    uint64_t grace_ends_ms; /* once settling was asked to stop; 0: not yet */
     bool tls_wants_write; /* what OpenSSL waits for, whichever way the caller moves bytes */
     char peer[300];       /* "host:port", for sentences */
 };
@@ -112,6 +115,7 @@ int vd_stream_from_fd(int fd, const struct vd_net_timeouts *timeouts, struct vd_
     stream->connect_ms =
         timeouts && timeouts->connect_ms ? timeouts->connect_ms : VD_NET_CONNECT_MS;
     stream->io_ms = timeouts && timeouts->io_ms ? timeouts->io_ms : VD_NET_IO_MS;
+    stream->stop = timeouts ? timeouts->stop : NULL;
     stream->fd = owned;
     stream->wake = wake;
     vd_dial_peer_name(fd, stream->peer, sizeof stream->peer);
@@ -125,12 +129,28 @@ int vd_stream_connect(const char *host, uint16_t port, const struct vd_net_timeo
 {
     uint32_t ms = timeouts && timeouts->connect_ms ? timeouts->connect_ms : VD_NET_CONNECT_MS;
     int fd;
-    int r = vd_dial(host, port, ms, &fd, err);
+    int r = vd_dial(host, port, ms, timeouts ? timeouts->stop : NULL, &fd, err);
     if (r == VD_OK)
         r = vd_stream_from_fd(fd, timeouts, ret, err);
     if (r == VD_OK)
         (void)snprintf((*ret)->peer, sizeof(*ret)->peer, "%s:%u", host, (unsigned)port);
     return r;
+}
+
+/* Has the wait ended, because that is asked? A good-bye has its grace. */
+static bool stopped(struct vd_stream *stream, uint64_t now_ms, uint64_t *deadline_ms)
+{
+    if (!vd_net_stop_asked(stream->stop))
+        return false;
+    if (stream->settling && stream->grace_ends_ms == 0)
+        stream->grace_ends_ms = now_ms + VD_NET_GRACE_MS;
+    *deadline_ms = VD_MIN(*deadline_ms, stream->grace_ends_ms);
+    return !stream->settling;
+}
+
+static int cancelled(const struct vd_stream *stream, struct vd_error *err)
+{
+    return vd_error_set(err, VD_E_CANCELLED, "waiting for '%s': cancelled", stream->peer);
 }
 
 /* Until the socket is ready for `events`; `deadline_ms` by vd_clock_now_ms. */
@@ -139,14 +159,18 @@ static int wait_for(struct vd_stream *stream, short events, uint64_t deadline_ms
 {
     for (;;) {
         uint64_t now = vd_clock_now_ms();
-        struct pollfd fds[] = {{stream->fd, events, 0}, {stream->wake, POLLIN, 0}};
+        if (stopped(stream, now, &deadline_ms))
+            return cancelled(stream, err);
+        int stop_fd = vd_net_stop_asked(stream->stop) ? -1 : vd_net_stop_fd(stream->stop);
+        struct pollfd fds[] = {
+            {stream->fd, events, 0}, {stream->wake, POLLIN, 0}, {stop_fd, POLLIN, 0}};
         uint64_t left = deadline_ms > now ? deadline_ms - now : 0;
-        int n = poll(fds, 2, left > INT_MAX ? INT_MAX : (int)left);
+        int n = poll(fds, VD_ARRAY_SIZE(fds), left > INT_MAX ? INT_MAX : (int)left);
         if (n < 0 && errno != EINTR)
             return vd_error_set_errno(err, errno, "waiting for '%s'", stream->peer);
         if (n > 0 && fds[1].revents)
-            return vd_error_set(err, VD_E_CANCELLED, "waiting for '%s': cancelled", stream->peer);
-        if (n > 0)
+            return cancelled(stream, err);
+        if (n > 0 && fds[0].revents)
             return VD_OK;
         if (n == 0)
             return vd_error_set(err, VD_E_TIMED_OUT, "'%s' did not answer in time", stream->peer);
@@ -433,6 +457,11 @@ void vd_stream_drop_tls(struct vd_stream *stream)
     if (stream->tls) /* without TLS there may be no OpenSSL */
         sym_SSL_free(VD_TAKE_PTR(stream->tls));
     stream->tls_wants_write = false;
+}
+
+void vd_stream_settle(struct vd_stream *stream)
+{
+    stream->settling = true;
 }
 
 void vd_stream_interrupt(struct vd_stream *stream)

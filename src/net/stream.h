@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "net/stop.h"
 #include "net/tls.h"
 
 struct vd_stream;
@@ -19,6 +20,7 @@ struct vd_stream;
 struct vd_net_timeouts {
     uint32_t connect_ms; /* 0: VD_NET_CONNECT_MS; name lookup, TCP, and each TLS handshake */
     uint32_t io_ms;      /* 0: VD_NET_IO_MS; the longest silence of a peer that owes something */
+    const struct vd_net_stop *stop; /* or NULL; outlives what it is given to */
 };
 #define VD_NET_CONNECT_MS 10000
 #define VD_NET_IO_MS      60000
@@ -67,6 +69,9 @@ VD_MUST_CHECK int vd_stream_try_write(struct vd_stream *stream, const void *byte
 int vd_stream_fd(const struct vd_stream *stream);
 short vd_stream_events(const struct vd_stream *stream, bool reading, bool writing);
 
+/* What follows is a good-bye: the stop of its timeouts does not end it, only shorten it, to
+ * VD_NET_GRACE_MS in all. */
+void vd_stream_settle(struct vd_stream *stream);
 /* From any thread: whoever waits on the stream, now or later, gets VD_E_CANCELLED. */
 void vd_stream_interrupt(struct vd_stream *stream);
 /* NULL allowed. */

@@ -46,7 +46,7 @@ struct vd_nfc_options {
     uint32_t buffer_count;       /* 0: ours; times size at most 16 MiB */
     uint32_t requests_in_flight; /* 0: ours */
     uint64_t capacity_bytes;     /* from the inventory, for hosts that do not tell; 0: unknown */
-    struct vd_net_timeouts timeouts;
+    struct vd_net_timeouts timeouts; /* whose stop ends requests under way too */
     bool legacy_tls;
     bool unverified_tls; /* only where the ticket has no thumbprint and the caller insists */
     bool simulator; /* the peer is ours: conventions that are no facts of the wire may be used */

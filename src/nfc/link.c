@@ -140,6 +140,7 @@ static void say_good_bye(struct vd_nfc_link *link)
     struct vd_nfc_op close = {.kind = VD_NFC_OP_CLOSE};
     struct vd_nfc_op end = {.kind = VD_NFC_OP_END};
     struct vd_nfc_op *const ops[] = {&close, &end};
+    vd_stream_settle(link->stream);
     if (vd_nfc_link_run(link, ops, 1, NULL) < 0 || vd_nfc_link_run(link, ops + 1, 1, NULL) < 0)
         return;
     vd_nfc_plain_encode(VD_NFC_SESSION_COMPLETE, message);

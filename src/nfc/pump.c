@@ -271,6 +271,27 @@ static int move_bytes(struct vd_nfc_pump *pump, struct vd_error *err)
     }
 }
 
+static const struct vd_net_stop *stop_of(const struct vd_nfc_pump *pump)
+{
+    return pump->options.timeouts.stop;
+}
+
+/* Nothing is left under way, and nothing that comes is begun. A connection that was idle stays, for
+ * a good-bye. */
+static void give_up(struct vd_nfc_pump *pump)
+{
+    struct vd_error why = VD_ERROR_INIT;
+    int r = vd_error_set(&why, VD_E_CANCELLED, "'%s': cancelled", pump->host);
+    struct vd_nfc_link *link = &pump->link;
+    if (link->stream && vd_nfc_session_pending(link->session) > 0) {
+        struct vd_nfc_op *ops = vd_nfc_session_take_all(link->session);
+        vd_nfc_link_close(link, false);
+        fail_list(pump, ops, r, &why);
+    }
+    fail_waiting(pump, r, &why);
+    pump->resume_at_ms = 0;
+}
+
 static uint64_t io_ms(const struct vd_nfc_pump *pump)
 {
     return pump->options.timeouts.io_ms ? pump->options.timeouts.io_ms : VD_NET_IO_MS;
@@ -298,6 +319,7 @@ static int await_events(struct vd_nfc_pump *pump, struct vd_error *err)
         {pump->wake, POLLIN, 0},
         {link->stream ? vd_stream_fd(link->stream) : -1,
          link->stream ? vd_stream_events(link->stream, true, writing) : (short)0, 0},
+        {vd_net_stop_asked(stop_of(pump)) ? -1 : vd_net_stop_fd(stop_of(pump)), POLLIN, 0},
     };
     int n = poll(fds, VD_ARRAY_SIZE(fds), poll_ms(pump, busy));
     uint64_t count;
@@ -312,9 +334,12 @@ static void turn(struct vd_nfc_pump *pump, bool has_work)
 {
     struct vd_error err = VD_ERROR_INIT;
     bool paused = pump->resume_at_ms && vd_clock_now_ms() < pump->resume_at_ms;
-    if (!pump->link.stream && has_work && !paused)
+    bool cancelled = vd_net_stop_asked(stop_of(pump));
+    if (cancelled)
+        give_up(pump);
+    else if (!pump->link.stream && has_work && !paused)
         reconnect(pump);
-    int r = pump->link.stream ? move_bytes(pump, &err) : VD_OK;
+    int r = pump->link.stream && !cancelled ? move_bytes(pump, &err) : VD_OK;
     if (r == VD_OK)
         r = await_events(pump, &err);
     if (r < 0 && pump->link.stream)

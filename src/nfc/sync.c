@@ -139,6 +139,7 @@ static int sync_close(struct vd_disk *self, struct vd_error *err)
     uint8_t message[VD_NFC_MESSAGE_BYTES];
     (void)err; /* every write was answered; the rest is courtesy */
     vd_nfc_plain_encode(VD_NFC_FSSRVR_CLOSE, message);
+    vd_stream_settle(sync->stream);
     if (!sync->broken && vd_stream_write(sync->stream, message, sizeof message, NULL) == VD_OK &&
         vd_nfc_message_read(sync->stream, sync->host, VD_NFC_FSSRVR_CLOSE, message, NULL) ==
             VD_OK) {

@@ -12,6 +12,7 @@
 #include "disk/disk.h"
 #include "vmdk/vmdk.h"
 
+struct vd_net_stop;
 struct vd_vsphere;
 
 enum vd_transport_compression {
@@ -45,6 +46,7 @@ struct vd_transport_request {
     enum vd_transport_compression compression;
     uint32_t nfc_buffer_bytes, nfc_buffer_count, nfc_port; /* 0: defaults */
     uint32_t nfc_read_ms, nfc_write_ms, nfc_connect_ms;
+    const struct vd_net_stop *stop; /* or NULL; outlives the disk */
     const struct vd_log *log;
     bool legacy_tls;     /* of hosts, as vd_tls_trust has it */
     bool unverified_tls; /* hosts whose thumbprint the server does not tell are trusted */

@@ -60,6 +60,7 @@ static int session_new(const struct vd_vsphere_options *options, struct vd_vsphe
                             options->server.host);
     locks_init(session);
     session->log = options->log;
+    session->wish = options->server.timeouts.stop;
     session->credential = options->credential;
     session->keep_alive_ms = options->keep_alive_ms ? options->keep_alive_ms : KEEP_ALIVE_MS;
     int r = VD_OK;

@@ -4,7 +4,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "vsphere/vsphere-int.h"
 
@@ -150,12 +149,6 @@ static int take_answer(struct vd_vsphere *session, const struct vd_soap_call *ca
     return VD_OK;
 }
 
-static void pause_ms(uint32_t ms)
-{
-    struct timespec time = {.tv_sec = ms / 1000u, .tv_nsec = (long)(ms % 1000u) * 1000000};
-    (void)nanosleep(&time, NULL); /* a shorter pause does no harm */
-}
-
 /* Questions may be asked twice; whatever changes something may have been done already. */
 static bool is_question(const char *method)
 {
@@ -165,6 +158,14 @@ static bool is_question(const char *method)
         if (strncmp(method, starts[i], strlen(starts[i])) == 0)
             return true;
     return false;
+}
+
+/* Whatever changes something at the server may have been done although nobody waits for the answer:
+ * a session begun, a snapshot made. So the answer is waited for. */
+static bool settles(const struct vd_soap_call *call)
+{
+    return call->settles ||
+           (!is_question(call->method) && strncmp(call->method, "Continue", 8) != 0);
 }
 
 /* Sends until there is an answer that is not "try again". */
@@ -177,12 +178,13 @@ static int send_patiently(struct vd_vsphere *session, const struct vd_soap_call 
         int r = vd_http_send(session->http, request, reply, &why);
         bool again = r == VD_OK ? reply->status == 502 || reply->status == 503
                                 : r == VD_E_DISCONNECTED && is_question(call->method);
+        again = again && !vd_net_stop_asked(session->wish);
         if (!again || attempt == VD_ARRAY_SIZE(PAUSES_MS))
             return r == VD_OK
                        ? r
                        : vd_error_set(err, r, "%s: %s", call->what, vd_error_message(&why, r));
         vd_http_reply_done(reply);
-        pause_ms(PAUSES_MS[attempt]);
+        vd_net_stop_pause(session->wish, PAUSES_MS[attempt]);
     }
 }
 
@@ -225,7 +227,8 @@ int vd_soap_exchange(struct vd_vsphere *session, struct vd_soap_call *call, cons
                                       .cookie = cookie,
                                       .body = call->body.buf.data,
                                       .body_bytes = call->body.buf.length,
-                                      .io_ms = call->io_ms};
+                                      .io_ms = call->io_ms,
+                                      .settles = settles(call)};
     struct vd_http_reply http;
     r = send_patiently(session, call, &request, &http, err);
     if (r == VD_OK)

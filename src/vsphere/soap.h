@@ -24,6 +24,7 @@ struct vd_soap_call {
     bool internal;  /* in the namespace urn:internalvim25 */
     bool sessionless;
     uint32_t io_ms; /* 0: the connection's */
+    bool settles;   /* a question that goes on when the session's stop is asked */
     bool closed;
     struct vd_xml_writer body; /* the whole envelope */
 };

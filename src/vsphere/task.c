@@ -2,10 +2,10 @@
 #include "vsphere/task.h"
 
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "vsphere/props.h"
+#include "vsphere/vsphere-int.h"
 
 #define FIRST_PAUSE_MS  100u /* doubled up to the longest */
 #define LONGEST_MS      3000u
@@ -21,12 +21,6 @@ struct look {
     int percent;
     bool seen;
 };
-
-static void pause_ms(uint32_t ms)
-{
-    struct timespec time = {.tv_sec = ms / 1000u, .tv_nsec = (long)(ms % 1000u) * 1000000};
-    (void)nanosleep(&time, NULL); /* a shorter pause does no harm */
-}
 
 static int take_failure(struct look *look, const xmlNode *info)
 {
@@ -63,6 +57,7 @@ static int look_at(struct vd_vsphere *session, const char *moid, struct look *lo
     static const char *const paths[] = {"info"};
     VD_CLEANUP(vd_soap_call_done) struct vd_soap_call call = VD_SOAP_CALL_INIT;
     vd_props_begin(session, &call);
+    call.settles = true; /* the task goes on, whether somebody looks or not */
     vd_props_set(&call, "Task", paths, VD_ARRAY_SIZE(paths));
     vd_props_object(&call, "Task", moid);
     vd_props_object_end(&call);
@@ -119,7 +114,7 @@ static int wait_for_end(struct vd_vsphere *session, const char *moid, struct loo
         }
         if (vd_clock_now_ms() - since > limit)
             return too_long(look, cancelled, look->err);
-        pause_ms(pause);
+        vd_net_stop_pause(session->wish, pause);
         pause = VD_MIN(pause * 2, LONGEST_MS);
     }
 }
@@ -162,6 +157,6 @@ int vd_task_run(struct vd_vsphere *session, struct vd_soap_call *call, struct vd
             return vd_error_set(err, r, "%s", vd_error_message(&why, r));
         if (!vd_progress_report(task->progress, 0, 100))
             return vd_error_set(err, VD_E_CANCELLED, "%s: cancelled", call->what);
-        pause_ms(LONGEST_MS / 2);
+        vd_net_stop_pause(session->wish, LONGEST_MS / 2);
     }
 }

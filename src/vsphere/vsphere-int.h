@@ -26,6 +26,7 @@ struct vd_vsphere {
     /* Not changed after connecting. */
     struct vd_http *http;
     const struct vd_log *log;
+    const struct vd_net_stop *wish; /* that waits end; or NULL */
     char *host;
     enum vd_vsphere_credential credential;
     char *user, *password;

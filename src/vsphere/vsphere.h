@@ -25,7 +25,8 @@ enum vd_vsphere_credential {
     VD_VSPHERE_CLONE_TICKET, /* ticket; renewed only where user and password are there too */
 };
 
-/* Copied. */
+/* Copied. The stop of the server's timeouts ends questions, and pauses between them; what changes
+ * something at the server is carried on, as long as the server answers: a login, a task, a logout. */
 struct vd_vsphere_options {
     struct vd_http_options server;
     enum vd_vsphere_credential credential;

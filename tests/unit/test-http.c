@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "tests/harness.h"
 
 #define REQUEST_BYTES 8192u
@@ -98,7 +99,8 @@ static void server_end(struct server *server)
     (void)close(server->listener);
 }
 
-static struct vd_http *client_of(const struct server *server)
+static struct vd_http *stopping_client_of(const struct server *server,
+                                          const struct vd_net_stop *stop)
 {
     struct vd_http *http;
     struct vd_error err = VD_ERROR_INIT;
@@ -106,8 +108,14 @@ static struct vd_http *client_of(const struct server *server)
                                       .port = server->port,
                                       .trust = {.thumbprint = server->peer.sha1},
                                       .timeouts = SHORT};
+    options.timeouts.stop = stop;
     check_code_err(vd_http_new(&options, &http, &err), VD_OK, &err);
     return http;
+}
+
+static struct vd_http *client_of(const struct server *server)
+{
+    return stopping_client_of(server, NULL);
 }
 
 static const char HELLO[] = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n"
@@ -259,6 +267,45 @@ VD_TEST(silence_ends_in_time_and_an_interrupt_at_once)
     check_code(get(http, &request, &err), VD_E_CANCELLED);
     vd_http_free(http);
     server_end(&server);
+}
+
+static void *ask_soon(void *data)
+{
+    (void)usleep(20000);
+    vd_net_stop_ask(data);
+    return NULL;
+}
+
+/* What settles something waits for its answer, as long as one may still come. */
+VD_TEST(a_stop_ends_a_question_at_once_and_what_settles_later)
+{
+    struct server server;
+    struct vd_net_stop stop;
+    pthread_t thread;
+    struct vd_error err = VD_ERROR_INIT;
+    server_start(&server, "HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello");
+    vd_net_stop_init(&stop);
+    struct vd_http *http = stopping_client_of(&server, &stop);
+    struct vd_http_request request = {.method = "GET", .path = "/", .io_ms = 60000};
+    check_int_eq(pthread_create(&thread, NULL, ask_soon, &stop), 0);
+    uint64_t began = vd_clock_now_ms();
+    check_code(get(http, &request, &err), VD_E_CANCELLED);
+    check_code(get(http, &request, &err), VD_E_CANCELLED);
+    check(vd_clock_now_ms() - began < 20000);
+    request.settles = true;
+    began = vd_clock_now_ms();
+    check_code(get(http, &request, &err), VD_E_CANCELLED);
+    check(vd_clock_now_ms() - began >= VD_NET_GRACE_MS);
+    check(vd_clock_now_ms() - began < 20000);
+    vd_http_free(http);
+    server_end(&server);
+    server_start(&server, HELLO);
+    http = stopping_client_of(&server, &stop);
+    check_code_err(get(http, &request, &err), VD_OK, &err);
+    vd_http_free(http);
+    server_end(&server);
+    check_int_eq(pthread_join(thread, NULL), 0);
+    vd_net_stop_done(&stop);
 }
 
 VD_TEST(text_is_escaped_for_a_path)

@@ -175,6 +175,68 @@ VD_TEST(an_interrupt_ends_a_wait_and_every_later_one)
     pair_end(&pair);
 }
 
+static void wait_long(struct vd_stream *stream)
+{
+    char byte;
+    size_t got;
+    while (vd_stream_read(stream, &byte, 1, &got, NULL) == VD_E_TIMED_OUT)
+        ;
+}
+
+static void *ask_soon(void *data)
+{
+    (void)usleep(20000);
+    vd_net_stop_ask(data);
+    return NULL;
+}
+
+VD_TEST(a_stop_that_is_asked_ends_waits_but_a_good_bye_has_its_grace)
+{
+    struct vd_net_stop stop;
+    vd_net_stop_init(&stop);
+    const struct vd_net_timeouts timeouts = {.connect_ms = 30000, .io_ms = 30000, .stop = &stop};
+    struct vd_error err = VD_ERROR_INIT;
+    struct vd_stream *stream = NULL;
+    struct pair pair;
+    pthread_t thread;
+    char byte;
+    size_t got;
+    uint64_t began = vd_clock_now_ms();
+    pair_start(&pair, wait_long, &timeouts);
+    check_int_eq(pthread_create(&thread, NULL, ask_soon, &stop), 0);
+    check_code(vd_stream_read(pair.near, &byte, 1, &got, &err), VD_E_CANCELLED);
+    check_code(vd_stream_read(pair.near, &byte, 1, &got, &err), VD_E_CANCELLED);
+    check(vd_clock_now_ms() - began < VD_NET_GRACE_MS);
+    check_code(vd_stream_connect("192.0.2.1", 902, &timeouts, &stream, NULL), VD_E_CANCELLED);
+    check_code(vd_stream_connect("localhost", 902, &timeouts, &stream, NULL), VD_E_CANCELLED);
+    vd_stream_settle(pair.near);
+    began = vd_clock_now_ms();
+    check_code(vd_stream_read(pair.near, &byte, 1, &got, NULL), VD_E_TIMED_OUT);
+    check(vd_clock_now_ms() - began >= VD_NET_GRACE_MS);
+    check(vd_clock_now_ms() - began < 20000);
+    check_int_eq(pthread_join(thread, NULL), 0);
+    pair_end(&pair);
+    vd_net_stop_done(&stop);
+}
+
+VD_TEST(a_pause_ends_early_once)
+{
+    struct vd_net_stop stop;
+    pthread_t thread;
+    uint64_t began = vd_clock_now_ms();
+    vd_net_stop_init(&stop);
+    check_int_eq(pthread_create(&thread, NULL, ask_soon, &stop), 0);
+    vd_net_stop_pause(&stop, 30000);
+    check(vd_net_stop_asked(&stop));
+    check(vd_clock_now_ms() - began < 20000);
+    began = vd_clock_now_ms();
+    vd_net_stop_pause(&stop, 50);
+    vd_net_stop_pause(NULL, 50);
+    check(vd_clock_now_ms() - began >= 100);
+    check_int_eq(pthread_join(thread, NULL), 0);
+    vd_net_stop_done(&stop);
+}
+
 static void hang_up(struct vd_stream *stream)
 {
     (void)stream;
