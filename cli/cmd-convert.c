@@ -11,7 +11,7 @@
 #include "pipe-source.h"
 #include "progress-line.h"
 #include "terminal.h"
-#include "url.h"
+#include "transport/url.h"
 
 static int check_stdout(const char *target, struct vd_error *err)
 {
@@ -203,7 +203,7 @@ enum cli_exit cmd_convert(const struct cli_args *args)
         r = check_stdout(args->operands[1], &err);
     if (r < 0)
         return cli_fail(&err, r);
-    if (cli_url_is(args->operands[1]))
+    if (vd_url_is(args->operands[1]))
         return cli_convert_onto(args);
     return cli_is_pipe(args->operands[0]) ? convert_pipe(args, type) : convert_disk(args, type);
 }

@@ -22,8 +22,8 @@ static void examine(struct doctor *doctor)
 
 static void doctor_done(struct doctor *doctor)
 {
-    cli_machine_done(&doctor->machine);
-    cli_url_done(&doctor->url);
+    vd_machine_done(&doctor->machine);
+    vd_url_done(&doctor->url);
     doctor_report_done(doctor);
 }
 
@@ -35,7 +35,7 @@ enum cli_exit cmd_doctor(const struct cli_args *args)
         .json = cli_given(args, OPT_JSON),
     };
     struct vd_error err = VD_ERROR_INIT;
-    int r = cli_url_parse(args->operands[0], CLI_URL_HOST, &doctor.url, &err);
+    int r = vd_url_parse(args->operands[0], VD_URL_HOST, &doctor.url, &err);
 
     if (r < 0)
         return cli_fail(&err, r);

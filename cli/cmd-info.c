@@ -4,7 +4,7 @@
 #include "info.h"
 #include "ops/runs.h"
 #include "terminal.h"
-#include "url.h"
+#include "transport/url.h"
 
 static const char *find_ddb(const struct vd_report *report, const char *key)
 {
@@ -99,7 +99,7 @@ enum cli_exit cmd_info(const struct cli_args *args)
     enum vd_source_format format;
     int r;
 
-    if (cli_url_is(args->operands[0]))
+    if (vd_url_is(args->operands[0]))
         return cli_info_remote(args);
     r = vd_source_detect(args->operands[0], &options, &format, &err);
 

@@ -7,7 +7,7 @@
 #include "operation.h"
 #include "ops/disk-files.h"
 #include "terminal.h"
-#include "url.h"
+#include "transport/url.h"
 #include "vmdk/descriptor-change.h"
 
 static int list_text(struct vd_disk *disk)
@@ -72,7 +72,7 @@ static int set(const struct cli_args *args, const struct vd_vmdk_options *option
     struct vd_disk_files files = {0};
     int r;
 
-    if (cli_url_is(args->operands[1]))
+    if (vd_url_is(args->operands[1]))
         return set_remote(args, err);
     r = vd_disk_files_open(args->operands[1], options, false, &files, err);
     if (r == VD_OK)
@@ -92,7 +92,7 @@ static int show(const struct cli_args *args, const struct vd_vmdk_options *optio
     int r;
 
     reading.flags |= VD_VMDK_READ_ONLY;
-    r = cli_url_is(args->operands[1])
+    r = vd_url_is(args->operands[1])
             ? cli_machine_disk_open(args, args->operands[1], true, &disk, err)
             : vd_vmdk_open(args->operands[1], &reading, &disk, err);
     if (r < 0)

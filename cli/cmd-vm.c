@@ -78,12 +78,12 @@ enum cli_exit cmd_vm(const struct cli_args *args)
     return r < 0 ? cli_fail(&err, r) : CLI_DONE;
 }
 
-int cli_vm_find(const struct cli_args *args, const char *operand, struct cli_machine *ret,
+int cli_vm_find(const struct cli_args *args, const char *operand, struct vd_machine *ret,
                 struct vd_error *err)
 {
-    VD_CLEANUP(cli_url_done) struct cli_url url;
-    int r = cli_url_parse(operand, CLI_URL_VM, &url, err);
+    VD_CLEANUP(vd_url_done) struct vd_url url;
+    int r = vd_url_parse(operand, VD_URL_VM, &url, err);
 
-    *ret = (struct cli_machine){0};
+    *ret = (struct vd_machine){0};
     return r < 0 ? r : cli_machine_find(args, &url, ret, err);
 }

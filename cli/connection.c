@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-#include "secret.h"
+#include "interrupt.h"
+#include "password.h"
 #include "terminal.h"
 
 struct connection {
@@ -16,7 +17,7 @@ struct connection {
 
 static struct connection *connections;
 
-int cli_connection_trust(const struct cli_args *args, const struct cli_url *url,
+int cli_connection_trust(const struct cli_args *args, const struct vd_url *url,
                          struct vd_tls_trust *ret, struct vd_error *err)
 {
     const char *thumbprint = url->thumbprint ? url->thumbprint : args->thumbprint;
@@ -42,7 +43,7 @@ static bool same_text(const char *a, const char *b)
     return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
-static struct connection *find(const struct cli_url *url)
+static struct connection *find(const struct vd_url *url)
 {
     for (struct connection *c = connections; c; c = c->next) {
         if (same_text(c->user, url->user) && same_text(c->host, url->host) && c->port == url->port)
@@ -62,15 +63,15 @@ static void connection_free(struct connection *connection)
 }
 VD_DEFINE_CLEANUP(struct connection *, connection_free)
 
-static int fill_credential(const struct cli_args *args, const struct cli_url *url,
-                           struct vd_vsphere_options *options, struct cli_secret *secret,
+static int fill_credential(const struct cli_args *args, const struct vd_url *url,
+                           struct vd_vsphere_options *options, struct vd_secret *secret,
                            struct vd_error *err)
 {
     options->user = url->user;
     if (args->session_file) {
         options->credential = VD_VSPHERE_COOKIE;
         options->cookie = secret->text;
-        return cli_secret_from_file(args->session_file, secret, err);
+        return vd_secret_from_file(args->session_file, &cli_log, cli_interrupt_stop(), secret, err);
     }
     if (!url->user)
         return vd_error_set(err, VD_E_LOGIN,
@@ -82,12 +83,14 @@ static int fill_credential(const struct cli_args *args, const struct cli_url *ur
     return cli_password_get(args, url->user, url->host, secret, err);
 }
 
-static int log_in(const struct cli_args *args, const struct cli_url *url, struct vd_vsphere **ret,
+static int log_in(const struct cli_args *args, const struct vd_url *url, struct vd_vsphere **ret,
                   struct vd_error *err)
 {
-    VD_CLEANUP(cli_secret_wipe) struct cli_secret secret = {""};
+    VD_CLEANUP(vd_secret_wipe) struct vd_secret secret = {""};
     struct vd_vsphere_options options = {
-        .server = {.host = url->host, .port = url->port},
+        .server = {.host = url->host,
+                   .port = url->port,
+                   .timeouts = {.stop = cli_interrupt_stop()}},
         .log = &cli_log,
     };
     int r = cli_connection_trust(args, url, &options.server.trust, err);
@@ -97,7 +100,7 @@ static int log_in(const struct cli_args *args, const struct cli_url *url, struct
     return r < 0 ? r : vd_vsphere_connect(&options, ret, err);
 }
 
-int cli_connect(const struct cli_args *args, const struct cli_url *url, struct vd_vsphere **ret,
+int cli_connect(const struct cli_args *args, const struct vd_url *url, struct vd_vsphere **ret,
                 struct vd_error *err)
 {
     VD_CLEANUP(connection_free_cleanup) struct connection *made = NULL;
@@ -114,6 +117,7 @@ int cli_connect(const struct cli_args *args, const struct cli_url *url, struct v
         made->user = url->user ? strdup(url->user) : NULL;
         made->port = url->port;
     }
+    cli_interrupt_catch(); /* whatever comes from here on is logged out of */
     if (!made || !made->host || (url->user && !made->user))
         return vd_error_set(err, VD_E_NO_MEMORY, "out of memory for a connection");
     r = log_in(args, url, &made->session, err);
@@ -125,9 +129,19 @@ int cli_connect(const struct cli_args *args, const struct cli_url *url, struct v
     return VD_OK;
 }
 
+int cli_machine_find(const struct cli_args *args, const struct vd_url *url, struct vd_machine *ret,
+                     struct vd_error *err)
+{
+    struct vd_vsphere *session;
+    int r = cli_connect(args, url, &session, err);
+
+    *ret = (struct vd_machine){0};
+    return r < 0 ? r : vd_machine_find(session, url, ret, err);
+}
+
 void cli_connections_end(void)
 {
-    cli_secret_wipe_environment();
+    cli_password_wipe_environment();
     while (connections) {
         struct connection *next = connections->next;
 

@@ -5,15 +5,16 @@
 #define VD_CLI_CONNECTION_H
 
 #include "options.h"
-#include "url.h"
-#include "vsphere/vsphere.h"
+#include "transport/machine.h"
 
 /* The user's wishes for TLS: of the URL, the options, then VDISK_THUMBPRINT. Strings are theirs. */
-VD_MUST_CHECK int cli_connection_trust(const struct cli_args *args, const struct cli_url *url,
+VD_MUST_CHECK int cli_connection_trust(const struct cli_args *args, const struct vd_url *url,
                                        struct vd_tls_trust *ret, struct vd_error *err);
 /* The session belongs to the list. */
-VD_MUST_CHECK int cli_connect(const struct cli_args *args, const struct cli_url *url,
+VD_MUST_CHECK int cli_connect(const struct cli_args *args, const struct vd_url *url,
                               struct vd_vsphere **ret, struct vd_error *err);
+VD_MUST_CHECK int cli_machine_find(const struct cli_args *args, const struct vd_url *url,
+                                   struct vd_machine *ret, struct vd_error *err);
 /* Logs out. What was opened through the sessions must be closed. */
 void cli_connections_end(void);
 

@@ -3,14 +3,14 @@
 
 #include "machine-disk.h"
 #include "terminal.h"
-#include "url.h"
+#include "transport/url.h"
 
 int cli_disk_open(const struct cli_args *args, const char *operand, struct vd_disk **ret,
                   struct vd_error *err)
 {
     struct vd_source_options options = cli_source_options(args);
 
-    if (cli_url_is(operand))
+    if (vd_url_is(operand))
         return cli_machine_disk_open(args, operand, true, ret, err);
     return vd_source_open(operand, &options, ret, err);
 }
@@ -20,7 +20,7 @@ int cli_disk_open_writable(const struct cli_args *args, const char *operand, str
 {
     struct vd_source_options options = cli_source_options(args);
 
-    if (cli_url_is(operand))
+    if (vd_url_is(operand))
         return cli_machine_disk_open(args, operand, false, ret, err);
     options.vmdk.flags &= ~(unsigned)VD_VMDK_READ_ONLY;
     return vd_source_open_writable(operand, &options, ret, err);
@@ -28,7 +28,7 @@ int cli_disk_open_writable(const struct cli_args *args, const char *operand, str
 
 static int check_operand(const struct cli_args *args, const char *operand, struct vd_error *err)
 {
-    if (!operand || !cli_url_is(operand))
+    if (!operand || !vd_url_is(operand))
         return VD_OK;
     return vd_error_set(err, VD_E_NOT_SUPPORTED,
                         "'vdisk %s' works on files of this machine, not on '%s'; info, map, "

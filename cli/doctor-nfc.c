@@ -15,7 +15,7 @@ static void release_ticket(struct vd_nfc_ticket *ticket)
 /* A ticket names the host and the port, and is spent for the handshake. False: there is none. */
 static bool get_ticket(struct doctor *doctor, struct vd_nfc_ticket *ret)
 {
-    const struct cli_machine *machine = &doctor->machine;
+    const struct vd_machine *machine = &doctor->machine;
     struct vd_error err = VD_ERROR_INIT;
     int version;
     int r;

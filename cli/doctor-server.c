@@ -41,7 +41,7 @@ static int take_first(void *data, const struct vd_vsphere_vm *vm)
 
 static int find_any(struct doctor *doctor, struct vd_error *err)
 {
-    struct cli_machine *machine = &doctor->machine;
+    struct vd_machine *machine = &doctor->machine;
     int r = vd_vsphere_vm_list(doctor->session, take_first, machine->moid, err);
 
     machine->session = doctor->session;

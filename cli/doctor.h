@@ -3,7 +3,7 @@
 #ifndef VD_CLI_DOCTOR_H
 #define VD_CLI_DOCTOR_H
 
-#include "machine.h"
+#include "connection.h"
 
 enum doctor_outcome { DOCTOR_OK, DOCTOR_WARNING, DOCTOR_FAILED, DOCTOR_SKIPPED };
 
@@ -18,12 +18,12 @@ struct doctor_check {
 
 struct doctor {
     const struct cli_args *args;
-    struct cli_url url; /* CLI_URL_HOST */
+    struct vd_url url; /* VD_URL_HOST */
     bool json;
     struct doctor_check checks[DOCTOR_MAX_CHECKS];
     size_t count;
     struct vd_vsphere *session; /* NULL: no login */
-    struct cli_machine machine; /* vm NULL: none to look at */
+    struct vd_machine machine;  /* vm NULL: none to look at */
 };
 
 /* doctor-report.c. `advice` NULL: none. */

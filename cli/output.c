@@ -7,7 +7,7 @@
 #include "interrupt.h"
 #include "progress-line.h"
 #include "terminal.h"
-#include "url.h"
+#include "transport/url.h"
 
 static bool stop(void *data)
 {
@@ -71,7 +71,7 @@ int cli_output_check(const struct cli_args *args, const char *source, const char
     bool held;
     int r;
 
-    if (cli_url_is(source))
+    if (vd_url_is(source))
         return VD_OK; /* on another machine */
     /* A redirection to the source has emptied it already, but not a parent or an extent. */
     if (cli_is_stdio(path))

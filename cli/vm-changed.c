@@ -29,14 +29,14 @@ static int tell_area(void *data, uint64_t start_bytes, uint64_t length_bytes)
 }
 
 struct question {
-    const struct cli_machine *machine;
+    const struct vd_machine *machine;
     const struct vd_vsphere_disk *disk;
     const char *since; /* change ID, or "*" */
 };
 
 static int ask(const struct question *question, struct areas *areas, struct vd_error *err)
 {
-    const struct cli_machine *machine = question->machine;
+    const struct vd_machine *machine = question->machine;
     struct vd_vsphere_changes changes = {
         .vm_moid = machine->moid,
         .disk_key = question->disk->key,
@@ -77,27 +77,27 @@ static int tell_json(const struct question *question, struct vd_error *err)
 }
 
 /* The disk is the last segment where there are several, as in any disk's URL. */
-static int find(const struct cli_args *args, const char *operand, struct cli_machine *machine,
+static int find(const struct cli_args *args, const char *operand, struct vd_machine *machine,
                 const struct vd_vsphere_disk **ret, struct vd_error *err)
 {
-    VD_CLEANUP(cli_url_done) struct cli_url url;
+    VD_CLEANUP(vd_url_done) struct vd_url url;
     VD_FREE char *text = NULL;
     const char *path;
     int r;
 
-    *machine = (struct cli_machine){0};
-    if (asprintf(&text, "%s%s", cli_url_is(operand) ? "" : CLI_URL_SCHEME, operand) < 0)
+    *machine = (struct vd_machine){0};
+    if (asprintf(&text, "%s%s", vd_url_is(operand) ? "" : VD_URL_SCHEME, operand) < 0)
         return vd_error_set(err, VD_E_NO_MEMORY, "out of memory for a URL");
-    r = cli_url_parse(text, CLI_URL_DISK, &url, err);
+    r = vd_url_parse(text, VD_URL_DISK, &url, err);
     if (r == VD_OK)
         r = cli_machine_find(args, &url, machine, err);
-    return r < 0 ? r : cli_machine_disk(machine->vm, url.disk, ret, &path, err);
+    return r < 0 ? r : vd_machine_disk(machine->vm, url.disk, ret, &path, err);
 }
 
 int cli_vm_changed(const struct cli_args *args, const char *operand, const char *rest,
                    struct vd_error *err)
 {
-    VD_CLEANUP(cli_machine_done) struct cli_machine machine;
+    VD_CLEANUP(vd_machine_done) struct vd_machine machine;
     struct question question = {&machine, NULL, rest ? rest : "*"};
     struct areas areas = {0};
     int r = find(args, operand, &machine, &question.disk, err);

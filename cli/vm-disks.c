@@ -54,7 +54,7 @@ void cli_vm_json_disks(struct vd_json *json, const struct vd_vsphere_vm *vm)
     vd_json_end(json, ']');
 }
 
-static int disks_json(const struct cli_machine *machine, struct vd_error *err)
+static int disks_json(const struct vd_machine *machine, struct vd_error *err)
 {
     struct vd_json json;
 
@@ -71,7 +71,7 @@ static int disks_json(const struct cli_machine *machine, struct vd_error *err)
 int cli_vm_disks(const struct cli_args *args, const char *operand, const char *rest,
                  struct vd_error *err)
 {
-    VD_CLEANUP(cli_machine_done) struct cli_machine machine;
+    VD_CLEANUP(vd_machine_done) struct vd_machine machine;
     int r = cli_vm_find(args, operand, &machine, err);
 
     (void)rest; /* there is none */

@@ -50,9 +50,9 @@ static int list_json(struct vd_vsphere *session, struct vd_error *err)
 int cli_vm_list(const struct cli_args *args, const char *operand, const char *rest,
                 struct vd_error *err)
 {
-    VD_CLEANUP(cli_url_done) struct cli_url url;
+    VD_CLEANUP(vd_url_done) struct vd_url url;
     struct vd_vsphere *session;
-    int r = cli_url_parse(operand, CLI_URL_HOST, &url, err);
+    int r = vd_url_parse(operand, VD_URL_HOST, &url, err);
 
     (void)rest; /* there is none */
     if (r == VD_OK && url.vm)

@@ -80,7 +80,7 @@ static int show_json(const struct vd_vsphere_vm *vm, struct vd_error *err)
 int cli_vm_show(const struct cli_args *args, const char *operand, const char *rest,
                 struct vd_error *err)
 {
-    VD_CLEANUP(cli_machine_done) struct cli_machine machine;
+    VD_CLEANUP(vd_machine_done) struct vd_machine machine;
     int r = cli_vm_find(args, operand, &machine, err);
 
     (void)rest; /* there is none */

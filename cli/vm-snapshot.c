@@ -50,7 +50,7 @@ void cli_vm_json_snapshots(struct vd_json *json, const struct vd_vsphere_vm *vm)
 int cli_vm_snapshot_list(const struct cli_args *args, const char *operand, const char *rest,
                          struct vd_error *err)
 {
-    VD_CLEANUP(cli_machine_done) struct cli_machine machine;
+    VD_CLEANUP(vd_machine_done) struct vd_machine machine;
     struct vd_json json;
     int r = cli_vm_find(args, operand, &machine, err);
 
@@ -87,12 +87,12 @@ static int remove_snapshot(const struct cli_args *args, struct vd_vsphere *sessi
 int cli_vm_snapshot_remove(const struct cli_args *args, const char *operand, const char *rest,
                            struct vd_error *err)
 {
-    VD_CLEANUP(cli_machine_done) struct cli_machine machine;
+    VD_CLEANUP(vd_machine_done) struct vd_machine machine;
     const struct vd_vsphere_snapshot *snapshot;
     int r = cli_vm_find(args, operand, &machine, err);
 
     if (r == VD_OK)
-        r = cli_machine_snapshot(machine.vm, rest, &snapshot, err);
+        r = vd_machine_snapshot(machine.vm, rest, &snapshot, err);
     if (r < 0)
         return r;
     cli_interrupt_catch();
@@ -101,7 +101,7 @@ int cli_vm_snapshot_remove(const struct cli_args *args, const char *operand, con
 
 /* --- create --- */
 
-static int tell_created(const struct cli_args *args, const struct cli_machine *machine,
+static int tell_created(const struct cli_args *args, const struct vd_machine *machine,
                         const char *moid, struct vd_error *err)
 {
     VD_CLEANUP(vd_vsphere_vm_free_cleanup) struct vd_vsphere_vm *frozen = NULL;
@@ -147,7 +147,7 @@ static int wait_for_end(struct vd_error *err)
 }
 
 /* The snapshot goes, and if that fails too the sentence says where it still is. */
-static int take_back(const struct cli_args *args, const struct cli_machine *machine,
+static int take_back(const struct cli_args *args, const struct vd_machine *machine,
                      const char *moid, struct vd_error *err)
 {
     int r = remove_snapshot(args, machine->session, moid, true, err);
@@ -162,7 +162,7 @@ static int take_back(const struct cli_args *args, const struct cli_machine *mach
     return r;
 }
 
-static int hold(const struct cli_args *args, const struct cli_machine *machine, const char *moid,
+static int hold(const struct cli_args *args, const struct vd_machine *machine, const char *moid,
                 struct vd_error *err)
 {
     struct vd_error removal_err = VD_ERROR_INIT;
@@ -182,7 +182,7 @@ static int hold(const struct cli_args *args, const struct cli_machine *machine, 
 }
 
 /* Stopped in the middle: the server may have been done already. Then it is taken back. */
-static int create(const struct cli_args *args, const struct cli_machine *machine, const char *name,
+static int create(const struct cli_args *args, const struct vd_machine *machine, const char *name,
                   char moid[VD_MOID_BYTES], struct vd_error *err)
 {
     struct vd_vsphere_snapshot_request request = {
@@ -207,7 +207,7 @@ static int create(const struct cli_args *args, const struct cli_machine *machine
 int cli_vm_snapshot_create(const struct cli_args *args, const char *operand, const char *rest,
                            struct vd_error *err)
 {
-    VD_CLEANUP(cli_machine_done) struct cli_machine machine;
+    VD_CLEANUP(vd_machine_done) struct vd_machine machine;
     char moid[VD_MOID_BYTES];
     int r = cli_vm_find(args, operand, &machine, err);
 

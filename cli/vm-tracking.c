@@ -6,7 +6,7 @@
 int cli_vm_tracking(const struct cli_args *args, const char *operand, const char *rest,
                     struct vd_error *err)
 {
-    VD_CLEANUP(cli_machine_done) struct cli_machine machine = {0};
+    VD_CLEANUP(vd_machine_done) struct vd_machine machine = {0};
     bool on = strcmp(rest, "on") == 0;
     int r = VD_OK;
 

@@ -5,7 +5,7 @@
 #define VD_CLI_VM_H
 
 #include "base/json.h"
-#include "machine.h"
+#include "connection.h"
 
 typedef int (*cli_vm_verb)(const struct cli_args *args, const char *operand, const char *rest,
                            struct vd_error *err);
@@ -34,8 +34,8 @@ void cli_vm_json_snapshots(struct vd_json *json, const struct vd_vsphere_vm *vm)
 void cli_vm_print_disks(const struct vd_vsphere_vm *vm);
 void cli_vm_print_snapshots(const struct vd_vsphere_vm *vm);
 
-/* Parses `operand` as CLI_URL_VM and finds the machine; done with also on failure. */
+/* Parses `operand` as VD_URL_VM and finds the machine; done with also on failure. */
 VD_MUST_CHECK int cli_vm_find(const struct cli_args *args, const char *operand,
-                              struct cli_machine *ret, struct vd_error *err);
+                              struct vd_machine *ret, struct vd_error *err);
 
 #endif

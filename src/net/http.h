@@ -31,9 +31,9 @@ struct vd_http_request {
     const char *cookie;         /* "name=value" as is; or NULL */
     const void *body;           /* or NULL; `body_bytes` of it */
     size_t body_bytes;
-    uint32_t io_ms;        /* 0: the options'; longer for what the server may think about */
-    bool settles;          /* its outcome must be known: goes on when the timeouts' stop is asked, as
-                              long as the server is not silent */
+    uint32_t io_ms; /* 0: the options'; longer for what the server may think about */
+    bool settles;   /* its outcome must be known: goes on when the timeouts' stop is asked, as
+                       long as the server is not silent */
     size_t max_body_bytes; /* of the reply kept in memory; 0: 64 MiB; VD_E_TOO_BIG above */
     /* NULL, or takes the reply's body as it comes; a negative code ends the request with it. */
     int (*sink)(void *data, const void *bytes, size_t size);

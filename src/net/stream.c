@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The descriptor never blocks; whoever must wait polls it together with an event descriptor, so
- * that every wait ends by its deadline, the stop of its timeouts or vd_stream_interrupt. Below TLS lies a BIO of our own:
- * OpenSSL's writes without MSG_NOSIGNAL and would raise SIGPIPE in programs that never asked for
- * it.
+ * that every wait ends by its deadline, the stop of its timeouts or vd_stream_interrupt. Below TLS
+ * lies a BIO of our own: OpenSSL's writes without MSG_NOSIGNAL and would raise SIGPIPE in programs
+ * that never asked for it.
  */
 #include "net/stream.h"
 
@@ -34,8 +34,8 @@ struct vd_stream {
     const struct vd_net_stop *stop;
     bool settling;
     uint64_t grace_ends_ms; /* once settling was asked to stop; 0: not yet */
-    bool tls_wants_write; /* what OpenSSL waits for, whichever way the caller moves bytes */
-    char peer[300];       /* "host:port", for sentences */
+    bool tls_wants_write;   /* what OpenSSL waits for, whichever way the caller moves bytes */
+    char peer[300];         /* "host:port", for sentences */
 };
 
 static BIO_METHOD *bio_method;

@@ -26,7 +26,8 @@ enum vd_vsphere_credential {
 };
 
 /* Copied. The stop of the server's timeouts ends questions, and pauses between them; what changes
- * something at the server is carried on, as long as the server answers: a login, a task, a logout. */
+ * something at the server is carried on, as long as the server answers: a login, a task, a logout.
+ */
 struct vd_vsphere_options {
     struct vd_http_options server;
     enum vd_vsphere_credential credential;

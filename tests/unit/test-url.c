@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/url.h"
+#include "transport/url.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "tests/harness.h"
 
-static void parse_fine(const char *text, enum cli_url_kind kind, struct cli_url *ret)
+static void parse_fine(const char *text, enum vd_url_kind kind, struct vd_url *ret)
 {
     struct vd_error err = VD_ERROR_INIT;
 
-    check_code_err(cli_url_parse(text, kind, ret, &err), VD_OK, &err);
+    check_code_err(vd_url_parse(text, kind, ret, &err), VD_OK, &err);
 }
 
-static void refuses(const char *text, enum cli_url_kind kind, const char *sentence)
+static void refuses(const char *text, enum vd_url_kind kind, const char *sentence)
 {
-    VD_CLEANUP(cli_url_done) struct cli_url url;
+    VD_CLEANUP(vd_url_done) struct vd_url url;
     struct vd_error err = VD_ERROR_INIT;
 
-    check_code(cli_url_parse(text, kind, &url, &err), VD_E_INVALID_ARG);
+    check_code(vd_url_parse(text, kind, &url, &err), VD_E_INVALID_ARG);
     check_str_has(err.text, sentence);
 }
 
@@ -38,9 +38,9 @@ VD_TEST(authority)
     };
 
     for (size_t i = 0; i < VD_ARRAY_SIZE(cases); i++) {
-        VD_CLEANUP(cli_url_done) struct cli_url url;
+        VD_CLEANUP(vd_url_done) struct vd_url url;
 
-        parse_fine(cases[i].text, CLI_URL_DISK, &url);
+        parse_fine(cases[i].text, VD_URL_DISK, &url);
         check_str_eq(url.user, cases[i].user);
         check_str_eq(url.host, cases[i].host);
         check_u64_eq(url.port, cases[i].port);
@@ -70,11 +70,11 @@ VD_TEST(vm_and_disk)
     };
 
     for (size_t i = 0; i < VD_ARRAY_SIZE(cases); i++) {
-        VD_CLEANUP(cli_url_done) struct cli_url url;
+        VD_CLEANUP(vd_url_done) struct vd_url url;
         char text[256];
 
         (void)snprintf(text, sizeof text, "vsphere://h/%s", cases[i].text);
-        parse_fine(text, CLI_URL_DISK, &url);
+        parse_fine(text, VD_URL_DISK, &url);
         check_str_eq(url.vm, cases[i].vm);
         check_str_eq(url.disk, cases[i].disk);
     }
@@ -82,14 +82,14 @@ VD_TEST(vm_and_disk)
 
 VD_TEST(query)
 {
-    VD_CLEANUP(cli_url_done) struct cli_url url;
+    VD_CLEANUP(vd_url_done) struct vd_url url;
 
     parse_fine("vsphere://h/web/1?snapshot=before%20%26%20after&transport=nbd&compression=fastlz&"
                "thumbprint=AA:bb&ca=/etc/ca.pem&legacy-tls=1",
-               CLI_URL_DISK, &url);
+               VD_URL_DISK, &url);
     check_str_eq(url.snapshot, "before & after");
     check_str_eq(url.transport, "nbd");
-    check_int_eq(url.compression, CLI_URL_FASTLZ);
+    check_int_eq(url.compression, VD_URL_FASTLZ);
     check_str_eq(url.thumbprint, "AA:bb");
     check_str_eq(url.ca, "/etc/ca.pem");
     check(url.legacy_tls);
@@ -98,43 +98,43 @@ VD_TEST(query)
 
 VD_TEST(insecure_only_in_so_many_words)
 {
-    VD_CLEANUP(cli_url_done) struct cli_url url;
+    VD_CLEANUP(vd_url_done) struct vd_url url;
 
-    parse_fine("vsphere://h/web?insecure=1", CLI_URL_DISK, &url);
+    parse_fine("vsphere://h/web?insecure=1", VD_URL_DISK, &url);
     check(url.insecure);
-    refuses("vsphere://h/web?insecure", CLI_URL_DISK, "expected NAME=VALUE");
-    refuses("vsphere://h/web?insecure=", CLI_URL_DISK, "expected NAME=VALUE");
-    refuses("vsphere://h/web?insecure=0", CLI_URL_DISK, "expected insecure=1");
-    refuses("vsphere://h/web?insecure=true", CLI_URL_DISK, "expected insecure=1");
-    refuses("vsphere://h/web?Insecure=1", CLI_URL_DISK, "unknown option 'Insecure'");
-    refuses("vsphere://h/web?insecure=1&ca=x", CLI_URL_DISK, "either");
+    refuses("vsphere://h/web?insecure", VD_URL_DISK, "expected NAME=VALUE");
+    refuses("vsphere://h/web?insecure=", VD_URL_DISK, "expected NAME=VALUE");
+    refuses("vsphere://h/web?insecure=0", VD_URL_DISK, "expected insecure=1");
+    refuses("vsphere://h/web?insecure=true", VD_URL_DISK, "expected insecure=1");
+    refuses("vsphere://h/web?Insecure=1", VD_URL_DISK, "unknown option 'Insecure'");
+    refuses("vsphere://h/web?insecure=1&ca=x", VD_URL_DISK, "either");
 }
 
 VD_TEST(hosts_and_vms_without_the_scheme)
 {
-    VD_CLEANUP(cli_url_done) struct cli_url host;
-    VD_CLEANUP(cli_url_done) struct cli_url vm;
+    VD_CLEANUP(vd_url_done) struct vd_url host;
+    VD_CLEANUP(vd_url_done) struct vd_url vm;
 
-    parse_fine("root@esx:444", CLI_URL_HOST, &host);
+    parse_fine("root@esx:444", VD_URL_HOST, &host);
     check_str_eq(host.user, "root");
     check_str_eq(host.host, "esx");
     check_u64_eq(host.port, 444);
     check_str_eq(host.vm, NULL);
-    parse_fine("esx/DC/vm/web?snapshot=s", CLI_URL_VM, &vm);
+    parse_fine("esx/DC/vm/web?snapshot=s", VD_URL_VM, &vm);
     check_str_eq(vm.vm, "DC/vm/web");
     check_str_eq(vm.disk, NULL);
     check_str_eq(vm.snapshot, "s");
-    refuses("esx/", CLI_URL_VM, "no virtual machine is named behind the host 'esx'");
-    refuses("esx/web?transport=nbd", CLI_URL_VM, "for a disk's URL");
-    refuses("https://esx/web", CLI_URL_HOST, "'https' is no vsphere:// URL");
+    refuses("esx/", VD_URL_VM, "no virtual machine is named behind the host 'esx'");
+    refuses("esx/web?transport=nbd", VD_URL_VM, "for a disk's URL");
+    refuses("https://esx/web", VD_URL_HOST, "'https' is no vsphere:// URL");
 }
 
 VD_TEST(passwords_are_refused_and_not_repeated)
 {
-    VD_CLEANUP(cli_url_done) struct cli_url url;
+    VD_CLEANUP(vd_url_done) struct vd_url url;
     struct vd_error err = VD_ERROR_INIT;
 
-    check_code(cli_url_parse("vsphere://root:s3cret@h/web", CLI_URL_DISK, &url, &err),
+    check_code(vd_url_parse("vsphere://root:s3cret@h/web", VD_URL_DISK, &url, &err),
                VD_E_INVALID_ARG);
     check_str_has(err.text, "a password does not belong in a URL");
     check(!strstr(err.text, "s3cret"));
@@ -179,13 +179,13 @@ VD_TEST(malformed)
     };
 
     for (size_t i = 0; i < VD_ARRAY_SIZE(cases); i++)
-        refuses(cases[i].text, CLI_URL_DISK, cases[i].sentence);
+        refuses(cases[i].text, VD_URL_DISK, cases[i].sentence);
 }
 
 VD_TEST(too_long)
 {
-    static char text[CLI_URL_MAX_BYTES + 64] = "vsphere://h/";
+    static char text[VD_URL_MAX_BYTES + 64] = "vsphere://h/";
 
-    memset(text + strlen(text), 'a', CLI_URL_MAX_BYTES);
-    refuses(text, CLI_URL_DISK, "expected at most 8192");
+    memset(text + strlen(text), 'a', VD_URL_MAX_BYTES);
+    refuses(text, VD_URL_DISK, "expected at most 8192");
 }

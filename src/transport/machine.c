@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "machine.h"
+#include "transport/machine.h"
 
 #include <ctype.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -36,11 +37,10 @@ static int find_vm(struct vd_vsphere *session, const char *text, char moid[VD_MO
     return VD_OK;
 }
 
-static int find_snapshot(const struct cli_url *url, struct cli_machine *machine,
-                         struct vd_error *err)
+static int find_snapshot(const struct vd_url *url, struct vd_machine *machine, struct vd_error *err)
 {
     const struct vd_vsphere_snapshot *snapshot;
-    int r = cli_machine_snapshot(machine->vm, url->snapshot, &snapshot, err);
+    int r = vd_machine_snapshot(machine->vm, url->snapshot, &snapshot, err);
 
     if (r < 0)
         return r;
@@ -49,15 +49,13 @@ static int find_snapshot(const struct cli_url *url, struct cli_machine *machine,
     return vd_vsphere_vm_get(machine->session, machine->moid, machine->snapshot, &machine->vm, err);
 }
 
-int cli_machine_find(const struct cli_args *args, const struct cli_url *url,
-                     struct cli_machine *ret, struct vd_error *err)
+int vd_machine_find(struct vd_vsphere *session, const struct vd_url *url, struct vd_machine *ret,
+                    struct vd_error *err)
 {
     int r;
 
-    *ret = (struct cli_machine){0};
-    r = cli_connect(args, url, &ret->session, err);
-    if (r == VD_OK)
-        r = find_vm(ret->session, url->vm, ret->moid, err);
+    *ret = (struct vd_machine){.session = session};
+    r = find_vm(session, url->vm, ret->moid, err);
     if (r == VD_OK)
         r = vd_vsphere_vm_get(ret->session, ret->moid, NULL, &ret->vm, err);
     if (r == VD_OK && url->snapshot)
@@ -65,14 +63,14 @@ int cli_machine_find(const struct cli_args *args, const struct cli_url *url,
     return r;
 }
 
-void cli_machine_done(struct cli_machine *machine)
+void vd_machine_done(struct vd_machine *machine)
 {
     vd_vsphere_vm_free(machine->vm);
     machine->vm = NULL;
 }
 
-int cli_machine_snapshot(const struct vd_vsphere_vm *vm, const char *text,
-                         const struct vd_vsphere_snapshot **ret, struct vd_error *err)
+int vd_machine_snapshot(const struct vd_vsphere_vm *vm, const char *text,
+                        const struct vd_vsphere_snapshot **ret, struct vd_error *err)
 {
     const struct vd_vsphere_snapshot *named = NULL;
 
@@ -155,9 +153,8 @@ static void list_disks(const struct vd_vsphere_vm *vm, struct vd_buf *list)
     }
 }
 
-int cli_machine_disk(const struct vd_vsphere_vm *vm, const char *text,
-                     const struct vd_vsphere_disk **ret, const char **ret_path,
-                     struct vd_error *err)
+int vd_machine_disk(const struct vd_vsphere_vm *vm, const char *text,
+                    const struct vd_vsphere_disk **ret, const char **ret_path, struct vd_error *err)
 {
     VD_CLEANUP(vd_buf_done) struct vd_buf list = VD_BUF_INIT(MAX_LIST_BYTES);
     const struct vd_vsphere_disk *disk = find_disk(vm, text, ret_path);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "url.h"
+#include "transport/url.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -102,7 +102,7 @@ static int take_host(struct span span, bool address, char **ret, struct vd_error
     return *ret ? VD_OK : vd_error_set(err, VD_E_NO_MEMORY, "out of memory for a URL");
 }
 
-static int parse_host(struct span span, struct cli_url *url, struct vd_error *err)
+static int parse_host(struct span span, struct vd_url *url, struct vd_error *err)
 {
     bool address = span.length > 0 && span.text[0] == '[';
     const char *end = memchr(span.text, address ? ']' : ':', span.length);
@@ -125,7 +125,7 @@ static int parse_host(struct span span, struct cli_url *url, struct vd_error *er
 }
 
 /* User names of vSphere have an '@' themselves, so the last one counts. */
-static int parse_authority(struct span span, struct cli_url *url, struct vd_error *err)
+static int parse_authority(struct span span, struct vd_url *url, struct vd_error *err)
 {
     const char *at = memrchr(span.text, '@', span.length);
     struct span user = {span.text, at ? (size_t)(at - span.text) : 0};
@@ -174,20 +174,20 @@ static struct span without_end_slash(struct span span)
     return span;
 }
 
-static int parse_path(struct span path, enum cli_url_kind kind, struct cli_url *url,
+static int parse_path(struct span path, enum vd_url_kind kind, struct vd_url *url,
                       struct vd_error *err)
 {
-    size_t start = kind == CLI_URL_DISK ? disk_start(path) : path.length;
+    size_t start = kind == VD_URL_DISK ? disk_start(path) : path.length;
     struct span vm = without_end_slash((struct span){path.text, start});
     int r = decode(vm, &url->vm, err);
 
     if (r == VD_OK)
         r = decode((struct span){path.text + start, path.length - start}, &url->disk, err);
-    if (r == VD_OK && !url->vm && kind != CLI_URL_HOST)
+    if (r == VD_OK && !url->vm && kind != VD_URL_HOST)
         r = vd_error_set(err, VD_E_INVALID_ARG,
                          "no virtual machine is named behind the host '%s'; expected "
                          "vsphere://%s/VM%s",
-                         url->host, url->host, kind == CLI_URL_DISK ? "[/DISK]" : "");
+                         url->host, url->host, kind == VD_URL_DISK ? "[/DISK]" : "");
     return r;
 }
 
@@ -201,7 +201,7 @@ static int set_once(char **member, const char *name, char **value, struct vd_err
     return VD_OK;
 }
 
-static int set_transport(struct cli_url *url, char **value, struct vd_error *err)
+static int set_transport(struct vd_url *url, char **value, struct vd_error *err)
 {
     if (strcmp(*value, "nbd") != 0 && strcmp(*value, "nbdssl") != 0)
         return vd_error_set(err, VD_E_INVALID_ARG,
@@ -209,18 +209,18 @@ static int set_transport(struct cli_url *url, char **value, struct vd_error *err
     return set_once(&url->transport, "transport", value, err);
 }
 
-static int set_compression(struct cli_url *url, const char *value, struct vd_error *err)
+static int set_compression(struct vd_url *url, const char *value, struct vd_error *err)
 {
     static const char *const names[] = {
-        [CLI_URL_PLAIN] = "none",
-        [CLI_URL_ZLIB] = "zlib",
-        [CLI_URL_FASTLZ] = "fastlz",
-        [CLI_URL_SKIPZ] = "skipz",
+        [VD_URL_PLAIN] = "none",
+        [VD_URL_ZLIB] = "zlib",
+        [VD_URL_FASTLZ] = "fastlz",
+        [VD_URL_SKIPZ] = "skipz",
     };
 
     for (size_t i = 0; i < VD_ARRAY_SIZE(names); i++) {
         if (strcmp(value, names[i]) == 0) {
-            url->compression = (enum cli_url_compression)i;
+            url->compression = (enum vd_url_compression)i;
             return VD_OK;
         }
     }
@@ -238,7 +238,7 @@ static int set_only_one(bool *flag, const char *name, const char *value, struct 
     return VD_OK;
 }
 
-static int set_option(struct cli_url *url, const char *name, char **value, struct vd_error *err)
+static int set_option(struct vd_url *url, const char *name, char **value, struct vd_error *err)
 {
     if (strcmp(name, "snapshot") == 0)
         return set_once(&url->snapshot, name, value, err);
@@ -260,7 +260,7 @@ static int set_option(struct cli_url *url, const char *name, char **value, struc
                         name);
 }
 
-static int parse_option(struct span span, struct cli_url *url, struct vd_error *err)
+static int parse_option(struct span span, struct vd_url *url, struct vd_error *err)
 {
     VD_FREE char *name = NULL;
     VD_FREE char *value = NULL;
@@ -278,7 +278,7 @@ static int parse_option(struct span span, struct cli_url *url, struct vd_error *
     return r < 0 ? r : set_option(url, name, &value, err);
 }
 
-static int parse_query(const char *text, struct cli_url *url, struct vd_error *err)
+static int parse_query(const char *text, struct vd_url *url, struct vd_error *err)
 {
     for (;;) {
         size_t length = strcspn(text, "&");
@@ -290,28 +290,27 @@ static int parse_query(const char *text, struct cli_url *url, struct vd_error *e
     }
 }
 
-static int check_options(const struct cli_url *url, enum cli_url_kind kind, struct vd_error *err)
+static int check_options(const struct vd_url *url, enum vd_url_kind kind, struct vd_error *err)
 {
-    bool of_disk = url->transport || url->compression != CLI_URL_PLAIN;
+    bool of_disk = url->transport || url->compression != VD_URL_PLAIN;
 
     if (url->insecure && (url->thumbprint || url->ca))
         return vd_error_set(err, VD_E_INVALID_ARG,
                             "insecure=1 in the URL beside a thumbprint or a ca: either the "
                             "server's certificate is verified or it is not");
-    if (kind != CLI_URL_DISK && of_disk)
+    if (kind != VD_URL_DISK && of_disk)
         return vd_error_set(err, VD_E_INVALID_ARG,
                             "transport and compression are for a disk's URL, and '%s' is none",
                             url->vm ? url->vm : url->host);
     return VD_OK;
 }
 
-bool cli_url_is(const char *text)
+bool vd_url_is(const char *text)
 {
-    return strncasecmp(text, CLI_URL_SCHEME, strlen(CLI_URL_SCHEME)) == 0;
+    return strncasecmp(text, VD_URL_SCHEME, strlen(VD_URL_SCHEME)) == 0;
 }
 
-static int parse(const char *text, enum cli_url_kind kind, struct cli_url *url,
-                 struct vd_error *err)
+static int parse(const char *text, enum vd_url_kind kind, struct vd_url *url, struct vd_error *err)
 {
     size_t authority = strcspn(text, "/?#");
     const char *path = text + authority + (text[authority] == '/');
@@ -327,22 +326,21 @@ static int parse(const char *text, enum cli_url_kind kind, struct cli_url *url,
     return r < 0 ? r : check_options(url, kind, err);
 }
 
-int cli_url_parse(const char *text, enum cli_url_kind kind, struct cli_url *ret,
-                  struct vd_error *err)
+int vd_url_parse(const char *text, enum vd_url_kind kind, struct vd_url *ret, struct vd_error *err)
 {
-    *ret = (struct cli_url){0};
-    if (cli_url_is(text))
-        text += strlen(CLI_URL_SCHEME);
-    else if (kind == CLI_URL_DISK || strstr(text, "://"))
-        return vd_error_set(err, VD_E_INVALID_ARG, "'%.*s' is no " CLI_URL_SCHEME " URL",
+    *ret = (struct vd_url){0};
+    if (vd_url_is(text))
+        text += strlen(VD_URL_SCHEME);
+    else if (kind == VD_URL_DISK || strstr(text, "://"))
+        return vd_error_set(err, VD_E_INVALID_ARG, "'%.*s' is no " VD_URL_SCHEME " URL",
                             (int)strcspn(text, ":/"), text);
-    if (strlen(text) > CLI_URL_MAX_BYTES)
+    if (strlen(text) > VD_URL_MAX_BYTES)
         return vd_error_set(err, VD_E_INVALID_ARG, "a URL of %zu bytes, expected at most %u",
-                            strlen(text), CLI_URL_MAX_BYTES);
+                            strlen(text), VD_URL_MAX_BYTES);
     return parse(text, kind, ret, err);
 }
 
-void cli_url_done(struct cli_url *url)
+void vd_url_done(struct vd_url *url)
 {
     free(url->user);
     free(url->host);
@@ -352,5 +350,5 @@ void cli_url_done(struct cli_url *url)
     free(url->transport);
     free(url->thumbprint);
     free(url->ca);
-    *url = (struct cli_url){0};
+    *url = (struct vd_url){0};
 }
