@@ -188,8 +188,6 @@ static int check(const struct cli_args *args, struct findings *findings,
     options.progress = &line.progress;
     r = vd_vmdk_check(args->operands[0], &options, result, err);
     cli_progress_done(&line);
-    if (r == VD_E_CANCELLED)
-        vd_error_prefix(err, "interrupted by %s", cli_interrupt_name());
     if (r == VD_OK && findings->out_of_memory)
         r = vd_error_set(err, VD_E_NO_MEMORY, "no memory for what was found in '%s'",
                          args->operands[0]);

@@ -80,8 +80,6 @@ static int compare_content(const struct cli_args *args, struct comparison *c, st
     cli_progress_init(&line, cli_given(args, OPT_PROGRESS));
     r = vd_compare(c->disks[0], c->disks[1], &line.progress, &c->result, err);
     cli_progress_done(&line);
-    if (r == VD_E_CANCELLED)
-        vd_error_prefix(err, "interrupted by %s", cli_interrupt_name());
     return r;
 }
 

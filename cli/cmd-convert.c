@@ -95,8 +95,6 @@ static enum cli_exit make_disk(const struct cli_args *args, const struct convers
     cli_progress_init(&line, cli_given(args, OPT_PROGRESS));
     r = clone_to_files(from, args->operands[1], &line.progress, &err);
     cli_progress_done(&line);
-    if (r == VD_E_CANCELLED)
-        vd_error_prefix(&err, "interrupted by %s", cli_interrupt_name());
     return r < 0 ? cli_fail(&err, r) : CLI_DONE;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "commands.h"
 #include "doctor.h"
+#include "interrupt.h"
 #include "terminal.h"
 
 static void examine(struct doctor *doctor)
@@ -39,8 +40,12 @@ enum cli_exit cmd_doctor(const struct cli_args *args)
 
     if (r < 0)
         return cli_fail(&err, r);
+    cli_interrupt_catch();
     examine(&doctor);
-    if (doctor.json)
+    if (cli_interrupted())
+        r = vd_error_set(&err, VD_E_CANCELLED, "'%s' was not looked at to the end",
+                         doctor.url.host);
+    else if (doctor.json)
         r = doctor_report_json(&doctor, &err);
     if (r < 0)
         return cli_fail(&err, r);

@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "commands.h"
-#include "interrupt.h"
 #include "terminal.h"
 #include "vm.h"
 
@@ -73,8 +72,6 @@ enum cli_exit cmd_vm(const struct cli_args *args)
     struct vd_error err = VD_ERROR_INIT;
     int r = run(args, &err);
 
-    if (r == VD_E_CANCELLED && cli_interrupted())
-        vd_error_prefix(&err, "interrupted by %s", cli_interrupt_name());
     return r < 0 ? cli_fail(&err, r) : CLI_DONE;
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "doctor.h"
+#include "interrupt.h"
 #include "net/dial.h"
 
 #define MAX_ADDRESSES  8
@@ -26,22 +27,26 @@ static void list_addresses(const struct addrinfo *found, struct vd_buf *list)
     }
 }
 
+static uint16_t port_of(const struct doctor *doctor)
+{
+    return doctor->url.port ? doctor->url.port : 443;
+}
+
 bool doctor_check_name(struct doctor *doctor, const char *check, const char *host)
 {
     VD_CLEANUP(vd_buf_done) struct vd_buf list = VD_BUF_INIT(MAX_LIST_BYTES);
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
     struct addrinfo *found = NULL;
-    int reason;
+    struct vd_error err = VD_ERROR_INIT;
+    int r;
 
     if (vd_dial_is_address(host)) {
         doctor_tell(doctor, DOCTOR_OK, check, NULL, "'%s' is an address", host);
         return true;
     }
-    reason = getaddrinfo(host, NULL, &hints, &found);
-    if (reason != 0) {
-        doctor_tell(doctor, DOCTOR_FAILED, check,
-                    "check the spelling, the DNS server and /etc/hosts of this machine",
-                    "'%s' does not resolve (%s)", host, gai_strerror(reason));
+    r = vd_dial_look_up(host, port_of(doctor), VD_NET_CONNECT_MS, cli_interrupt_stop(), &found,
+                        &err);
+    if (r < 0) {
+        doctor_fail(doctor, check, &err, r);
         return false;
     }
     list_addresses(found, &list);
@@ -50,21 +55,17 @@ bool doctor_check_name(struct doctor *doctor, const char *check, const char *hos
     return true;
 }
 
-static uint16_t port_of(const struct doctor *doctor)
-{
-    return doctor->url.port ? doctor->url.port : 443;
-}
-
 /* Who answers, trusted or not. */
 static int look_at_peer(const struct doctor *doctor, struct vd_tls_peer *ret, struct vd_error *err)
 {
     VD_CLEANUP(vd_stream_free_cleanup) struct vd_stream *stream = NULL;
+    struct vd_net_timeouts timeouts = {.stop = cli_interrupt_stop()};
     struct vd_tls_trust anybody = {
         .host_name = doctor->url.host,
         .unverified = true,
         .legacy = true,
     };
-    int r = vd_stream_connect(doctor->url.host, port_of(doctor), NULL, &stream, err);
+    int r = vd_stream_connect(doctor->url.host, port_of(doctor), &timeouts, &stream, err);
 
     return r < 0 ? r : vd_stream_start_tls(stream, &anybody, ret, err);
 }
@@ -74,7 +75,8 @@ static int judge_peer(const struct doctor *doctor, const struct vd_tls_trust *tr
                       struct vd_error *err)
 {
     VD_CLEANUP(vd_stream_free_cleanup) struct vd_stream *stream = NULL;
-    int r = vd_stream_connect(doctor->url.host, port_of(doctor), NULL, &stream, err);
+    struct vd_net_timeouts timeouts = {.stop = cli_interrupt_stop()};
+    int r = vd_stream_connect(doctor->url.host, port_of(doctor), &timeouts, &stream, err);
 
     return r < 0 ? r : vd_stream_start_tls(stream, trust, NULL, err);
 }
@@ -82,8 +84,9 @@ static int judge_peer(const struct doctor *doctor, const struct vd_tls_trust *tr
 static bool check_port(struct doctor *doctor)
 {
     VD_CLEANUP(vd_stream_free_cleanup) struct vd_stream *stream = NULL;
+    struct vd_net_timeouts timeouts = {.stop = cli_interrupt_stop()};
     struct vd_error err = VD_ERROR_INIT;
-    int r = vd_stream_connect(doctor->url.host, port_of(doctor), NULL, &stream, &err);
+    int r = vd_stream_connect(doctor->url.host, port_of(doctor), &timeouts, &stream, &err);
 
     if (r < 0) {
         doctor_fail(doctor, "server port", &err, r);

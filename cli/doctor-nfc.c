@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "doctor.h"
+#include "interrupt.h"
 #include "nfc/authd.h"
 
 #define NFC_PORT 902
@@ -75,11 +76,12 @@ static void tell_peer(struct doctor *doctor, const struct vd_nfc_ticket *ticket,
 static bool check_port(struct doctor *doctor, const struct vd_nfc_ticket *ticket)
 {
     VD_CLEANUP(vd_stream_free_cleanup) struct vd_stream *stream = NULL;
+    struct vd_net_timeouts timeouts = {.stop = cli_interrupt_stop()};
     struct vd_tls_trust anybody = {.unverified = true, .legacy = true};
     struct vd_error err = VD_ERROR_INIT;
     struct vd_nfc_greeting greeting;
     struct vd_tls_peer peer;
-    int r = vd_stream_connect(ticket->host, ticket->port, NULL, &stream, &err);
+    int r = vd_stream_connect(ticket->host, ticket->port, &timeouts, &stream, &err);
 
     if (r < 0) {
         doctor_fail(doctor, "disk port", &err, r);
@@ -105,6 +107,7 @@ static bool check_port(struct doctor *doctor, const struct vd_nfc_ticket *ticket
 static void check_handshake(struct doctor *doctor, const struct vd_nfc_ticket *ticket)
 {
     VD_CLEANUP(vd_stream_free_cleanup) struct vd_stream *stream = NULL;
+    struct vd_net_timeouts timeouts = {.stop = cli_interrupt_stop()};
     struct vd_nfc_options options = {
         .ssl = true,
         .read_only = true,
@@ -113,7 +116,7 @@ static void check_handshake(struct doctor *doctor, const struct vd_nfc_ticket *t
     };
     struct vd_error err = VD_ERROR_INIT;
     char tag[VD_NFC_TAG_BYTES];
-    int r = vd_stream_connect(ticket->host, ticket->port, NULL, &stream, &err);
+    int r = vd_stream_connect(ticket->host, ticket->port, &timeouts, &stream, &err);
 
     if (r == VD_OK)
         r = vd_nfc_authd(stream, ticket, &options, tag, &err);

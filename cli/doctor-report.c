@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "doctor.h"
+#include "interrupt.h"
 #include "terminal.h"
 
 static const char *outcome_text(enum doctor_outcome outcome)
@@ -43,7 +44,7 @@ void doctor_tell(struct doctor *doctor, enum doctor_outcome outcome, const char 
         check->found = NULL;
     va_end(args);
     check->advice = advice ? strdup(advice) : NULL;
-    if (!doctor->json)
+    if (!doctor->json && !cli_interrupted()) /* what failed then failed because of that */
         print_check(check);
 }
 

@@ -17,7 +17,5 @@ enum cli_exit cli_operation_run(const struct cli_args *args, cli_operation_fn op
     cli_progress_init(&line, cli_given(args, OPT_PROGRESS));
     r = operation(args, &options.vmdk, &line.progress, &err);
     cli_progress_done(&line);
-    if (r == VD_E_CANCELLED)
-        vd_error_prefix(&err, "interrupted by %s", cli_interrupt_name());
     return r < 0 ? cli_fail(&err, r) : CLI_DONE;
 }

@@ -57,8 +57,6 @@ enum cli_exit cli_output_run(const struct cli_args *args, const char *path, cli_
 
     cli_interrupt_catch();
     r = write_target(args, path, write, data, &err);
-    if (r == VD_E_CANCELLED)
-        vd_error_prefix(&err, "interrupted by %s", cli_interrupt_name());
     return r < 0 ? cli_fail(&err, r) : CLI_DONE;
 }
 

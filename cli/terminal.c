@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "interrupt.h"
+
 /* C0, DEL, and C1 as UTF-8 writes it. Newlines are the caller's own, and only at the end. */
 static bool is_control(const char *c)
 {
@@ -55,8 +57,13 @@ void cli_print(FILE *out, const char *fmt, ...)
 
 enum cli_exit cli_fail(const struct vd_error *err, int code)
 {
+    const char *message = vd_error_message(err, code);
+
     (void)fflush(stdout); /* what was said before comes before */
-    cli_print(stderr, "vdisk: %s\n", vd_error_message(err, code));
+    if (code == VD_E_CANCELLED && cli_interrupted())
+        cli_print(stderr, "vdisk: interrupted by %s: %s\n", cli_interrupt_name(), message);
+    else
+        cli_print(stderr, "vdisk: %s\n", message);
     return CLI_ERROR;
 }
 

@@ -1,37 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # vsphere:// URLs, `vdisk vm` and `vdisk doctor`, against the simulated vCenter named by VSPHERE_SIM.
-# shellcheck source=tests/cli/lib.sh
-. "$(dirname "$0")/lib.sh"
-
-unset VDISK_PASSWORD VDISK_THUMBPRINT
-
-# sim ARGUMENT...: a vCenter with the machine web of two disks; sets url, and the ways to log in.
-sim() {
-    need jq
-    [ -x "${VSPHERE_SIM:-}" ] || skip 'vsphere-sim is not built'
-    [ -x "$(dirname "$VSPHERE_SIM")/vsphere-sim-soap" ] || skip 'vsphere-sim-soap is not built'
-    mkdir -p ds/web
-    noise 700000 >guest
-    truncate -s 8M guest
-    vdisk convert -O vmfsThin guest ds/web/web.vmdk
-    vdisk create -t vmfs -s 4M ds/web/data.vmdk
-    mkfifo hold
-    "$VSPHERE_SIM" --datastore "ds1=$PWD/ds" --vm 'web=[ds1] web/web.vmdk,[ds1] web/data.vmdk' "$@" \
-        <hold >ready &
-    server=$!
-    exec 7>hold
-    trap 'exec 7>&-; wait "$server" || true' EXIT
-    while ! [ -s ready ]; do
-        kill -0 "$server" || fail 'vsphere-sim ended'
-        sleep 0.1
-    done
-    VDISK_PASSWORD=$(jq -r .password ready)
-    VDISK_THUMBPRINT=$(jq -r .thumbprintSha256 ready)
-    export VDISK_PASSWORD VDISK_THUMBPRINT
-    host="$(jq -r .user ready)@127.0.0.1:$(jq -r .port ready)"
-    url="vsphere://$host"
-}
+# shellcheck source=tests/cli/sim.sh
+. "$(dirname "$0")/sim.sh"
 
 snapshots_of() { vdisk vm snapshot list --json "$url/web" | jq -r '.snapshots[].name'; }
 
@@ -150,17 +121,6 @@ test_a_running_machine_through_a_snapshot() {
     vdisk vm snapshot remove --progress "$url/web" "$first" 2>told
     grep -q '^removing the snapshot: 100%' told
     same "$(snapshots_of)" ''
-}
-
-# wait_for COMMAND...: until it succeeds, at most a minute.
-wait_for() {
-    local _
-
-    for _ in $(seq 300); do
-        "$@" && return
-        sleep 0.2
-    done
-    fail "waited in vain for: $*"
 }
 
 test_an_interrupted_snapshot_leaves_none() {
