@@ -137,13 +137,6 @@ static enum cli_exit convert_stream(const struct cli_args *args, const struct cl
     return make_vmdk(args, type, &from);
 }
 
-/* A size makes it a raw image: a stream brings its own. The content is not asked, because it would
- * let a guest decide how its disk is read. */
-static bool is_raw_stream(const struct cli_args *args)
-{
-    return args->format == VD_SOURCE_RAW || cli_given(args, OPT_SIZE);
-}
-
 static int check_size(const struct cli_args *args, struct vd_error *err)
 {
     if (!cli_given(args, OPT_SIZE))
@@ -168,8 +161,8 @@ static enum cli_exit convert_pipe(const struct cli_args *args, enum vd_disk_type
     r = cli_pipe_open(&pipe, args->operands[0], &err);
     if (r < 0)
         return cli_fail(&err, r);
-    return is_raw_stream(args) ? convert_raw_stream(args, &pipe, type)
-                               : convert_stream(args, &pipe, type);
+    return cli_pipe_is_raw(args) ? convert_raw_stream(args, &pipe, type)
+                                 : convert_stream(args, &pipe, type);
 }
 
 static enum cli_exit convert_disk(const struct cli_args *args, enum vd_disk_type type)

@@ -83,6 +83,11 @@ int cli_pipe_open(struct cli_pipe *pipe, const char *path, struct vd_error *err)
     return VD_OK;
 }
 
+bool cli_pipe_is_raw(const struct cli_args *args)
+{
+    return args->format == VD_SOURCE_RAW || cli_given(args, OPT_SIZE);
+}
+
 void cli_pipe_done(struct cli_pipe *pipe)
 {
     if (pipe->fd > STDIN_FILENO)

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 
+#include "options.h"
 #include "vmdk/stream-reader.h"
 
 struct cli_pipe {
@@ -17,6 +18,9 @@ struct cli_pipe {
 bool cli_is_pipe(const char *path);
 /* Opening a FIFO waits for its writer. Must not move afterwards. */
 VD_MUST_CHECK int cli_pipe_open(struct cli_pipe *pipe, const char *path, struct vd_error *err);
+/* Is a raw image to be read from it? A size makes it one: a stream brings its own. The content is
+ * not asked, because it would let a guest decide how its disk is read. */
+bool cli_pipe_is_raw(const struct cli_args *args);
 void cli_pipe_done(struct cli_pipe *pipe);
 
 #endif

@@ -13,6 +13,10 @@
 VD_MUST_CHECK int vd_copy_report(const struct vd_progress *progress, uint64_t done, uint64_t total,
                                  struct vd_error *err);
 
+/* VD_E_INVALID_ARG where so many sectors do not fit the target. */
+VD_MUST_CHECK int vd_fill_check(const char *source, uint64_t wanted_sectors,
+                                const struct vd_disk *target, struct vd_error *err);
+
 /* VD_E_PARTIAL_CHAIN where the descriptor of a stream (NULL: none) is a child's. */
 VD_MUST_CHECK int vd_copy_check_whole(const struct vd_descriptor *descriptor, struct vd_error *err);
 

@@ -76,6 +76,18 @@ static int retire(void *data, struct vd_step *step, struct vd_error *err)
                           vd_sectors_to_bytes(fill->end_sectors), err);
 }
 
+int vd_fill_check(const char *source, uint64_t wanted_sectors, const struct vd_disk *target,
+                  struct vd_error *err)
+{
+    uint64_t capacity = vd_disk_capacity(target);
+    if (wanted_sectors <= capacity)
+        return VD_OK;
+    return vd_error_set(err, VD_E_INVALID_ARG,
+                        "copying '%s' into '%s': it has %" PRIu64 " sectors, the target only "
+                        "%" PRIu64,
+                        source, vd_disk_path(target), wanted_sectors, capacity);
+}
+
 int vd_fill_disk(struct vd_disk *source, struct vd_disk *target, const struct vd_progress *progress,
                  struct vd_error *err)
 {
@@ -85,14 +97,12 @@ int vd_fill_disk(struct vd_disk *source, struct vd_disk *target, const struct vd
                         .target = target,
                         .progress = progress,
                         .end_sectors = vd_disk_capacity(target)};
-    if (fill.end_sectors < wanted)
-        return vd_error_set(err, VD_E_INVALID_ARG,
-                            "copying '%s' into '%s': it has %" PRIu64 " sectors, the target only "
-                            "%" PRIu64,
-                            vd_disk_path(source), vd_disk_path(target), wanted, fill.end_sectors);
+    int r = vd_fill_check(vd_disk_path(source), wanted, target, err);
+    if (r < 0)
+        return r;
     vd_runs_init(&fill.of_source, source, 0, wanted);
     vd_runs_init(&fill.of_target, target, 0, fill.end_sectors);
-    int r = vd_copy_report(progress, 0, vd_sectors_to_bytes(fill.end_sectors), err);
+    r = vd_copy_report(progress, 0, vd_sectors_to_bytes(fill.end_sectors), err);
     if (r == VD_OK)
         r = vd_pipeline_run(&ops, &fill, 1, err);
     return r < 0 ? r : vd_disk_flush(target, err);

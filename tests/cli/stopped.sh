@@ -56,6 +56,7 @@ every_command() {
     stopped "$most" "$when" meta set "$where/web/2" uuid x
     stopped "$most" "$when" convert "$where/web/2" new
     stopped "$most" "$when" convert --overwrite input "$where/web/2"
+    stopped "$most" "$when" convert --overwrite -s 512 - "$where/web/2"
     stopped "$most" "$when" vm list "$where"
     stopped "$most" "$when" vm show "$where/web"
     stopped "$most" "$when" vm disks "$where/web"
@@ -127,6 +128,7 @@ test_a_host_that_falls_silent() {
     for after in 1 2 4 6; do
         echo "{\"fault\": \"stall\", \"value\": $after}" >&7
         stopped 8000 'sleep 1' convert --overwrite "$url/web/1" new
+        stopped 8000 'sleep 1' convert --overwrite -s 3000000 - "$url/web/2"
         same "$(sessions)" "$before" 'sessions'
         [ ! -e new ] || fail 'a target is left behind'
     done

@@ -15,7 +15,6 @@ test_urls_are_refused_in_one_sentence() {
     fails_with "'vdisk create' works on files" create -t vmfs --parent vsphere://root@h/web c.vmdk
     fails_with "'vsphere://root@h/web' exists; --overwrite" convert x vsphere://root@h/web
     fails_with "exists and stays what it is" convert -O raw --overwrite x vsphere://root@h/web
-    fails_with "is a pipe, which cannot be converted onto" convert --overwrite - vsphere://root@h/web
     fails_with "vm: expected list HOST" vm frob h
     fails_with "vm: expected list HOST" vm snapshot create h/web
     fails_with "vm: --quiesce, --description and --hold are for" vm list --hold h

@@ -175,3 +175,98 @@ VD_TEST(what_cannot_be_read_or_written_is_told)
     check_str_has(err.text, "bad sector");
     free(target.bytes);
 }
+
+/* --- from a raw stream --- */
+
+struct flow {
+    struct fake_disk disk;
+    uint64_t at_sectors;
+    uint64_t end_sectors;
+};
+
+/* In pieces that are no steps. */
+static int flow_read(void *data, void *buffer, size_t length, size_t *ret_done,
+                     struct vd_error *err)
+{
+    struct flow *flow = data;
+    uint64_t piece = VD_MIN(flow->end_sectors - flow->at_sectors, (uint64_t)700);
+    piece = VD_MIN(piece, length / VD_SECTOR_BYTES);
+    int r = piece ? fake_read(&flow->disk.disk, flow->at_sectors, piece, buffer, err) : VD_OK;
+    flow->at_sectors += piece;
+    *ret_done = (size_t)vd_sectors_to_bytes(piece);
+    return r;
+}
+
+static int fill_raw(const char *from, struct target *target, uint64_t size_blocks,
+                    const struct vd_progress *progress, struct vd_error *err)
+{
+    struct flow flow = {.end_sectors = strlen(from) * BLOCK_SECTORS};
+    const struct vd_stream_source source = {flow_read, &flow, "the flow"};
+    struct vd_raw_stream raw = {.source = &source,
+                                .size_bytes = vd_sectors_to_bytes(size_blocks * BLOCK_SECTORS)};
+    source_of(&flow.disk, from);
+    return vd_fill_from_raw(&raw, &target->fake.disk, progress, err);
+}
+
+static void fill_flow(const char *from, const char *to, uint64_t blocks_written)
+{
+    struct target target;
+    struct vd_error err = VD_ERROR_INIT;
+    target_of(&target, to);
+    check_code_err(fill_raw(from, &target, strlen(from), NULL, &err), VD_OK, &err);
+    check_content(&target, from);
+    check_u64_eq(target.sectors_written, blocks_written * BLOCK_SECTORS);
+    check_u64_eq(target.flushes, 1);
+    free(target.bytes);
+}
+
+VD_TEST(of_a_stream_zeros_are_written_only_over_data)
+{
+    fill_flow("d", "-", 1);
+    fill_flow("-", "d", 1);
+    fill_flow("-", "-", 0);
+    fill_flow("zz--dd", "-d-d-d", 4);
+    fill_flow("dd------d", "ddddddddd", 9);
+    fill_flow("dddddddddddddddddddd", "--------------------dd-d", 23);
+}
+
+VD_TEST(a_stream_that_does_not_fit_or_tells_no_size_writes_nothing)
+{
+    struct target target;
+    struct vd_error err = VD_ERROR_INIT;
+    target_of(&target, "d");
+    check_code(fill_raw("dd", &target, 2, NULL, &err), VD_E_INVALID_ARG);
+    check_str_has(err.text, "'the flow' into 'fake': it has 4096 sectors, the target only 2048");
+    vd_error_clear(&err);
+    check_code(fill_raw("d", &target, 0, NULL, &err), VD_E_INVALID_ARG);
+    check_str_has(err.text, "the size of 'the flow' must be given");
+    check_u64_eq(target.sectors_written, 0);
+    free(target.bytes);
+}
+
+VD_TEST(a_stream_that_is_not_as_long_as_it_said)
+{
+    struct target target;
+    target_of(&target, "----");
+    check_code(fill_raw("d", &target, 2, NULL, NULL), VD_E_TRUNCATED);
+    check_code(fill_raw("ddd", &target, 2, NULL, NULL), VD_E_INVALID_ARG);
+    check(target.bytes[2 * BLOCK_SECTORS * VD_SECTOR_BYTES] == 0);
+    target.bad_sector = 1;
+    check_code(fill_raw("d", &target, 1, NULL, NULL), VD_E_IO);
+    free(target.bytes);
+}
+
+VD_TEST(progress_of_a_stream_rises_to_the_end_and_can_stop_it)
+{
+    struct watch watch = {0};
+    const struct vd_progress progress = {watch_report, &watch};
+    struct target target;
+    struct vd_error err = VD_ERROR_INIT;
+    target_of(&target, "----dddd");
+    check_code_err(fill_raw("d-dd", &target, 4, &progress, &err), VD_OK, &err);
+    check_u64_eq(watch.last, watch.total);
+    check_u64_eq(watch.total, vd_sectors_to_bytes(4 * BLOCK_SECTORS));
+    watch = (struct watch){.stop_at = vd_sectors_to_bytes(2 * BLOCK_SECTORS)};
+    check_code(fill_raw("d-dd", &target, 4, &progress, NULL), VD_E_CANCELLED);
+    free(target.bytes);
+}
