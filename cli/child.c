@@ -9,6 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "interrupt.h"
+
 /* `output`: what becomes its standard output, or -1; `mask`: its signal mask, or NULL for ours. */
 static int spawn(const char *const *argv, int output, const sigset_t *mask, pid_t *ret,
                  struct vd_error *err)
@@ -106,7 +108,10 @@ int cli_child_run(const char *const *argv, int *end_fd, int *ret_status, struct 
     (void)signal(SIGCHLD, SIG_DFL); /* ignored, children would vanish without a status */
     (void)sigprocmask(SIG_BLOCK, &waited, &before);
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1); /* what it leaves running becomes our child */
-    r = spawn(argv, -1, &before, &child, err);
+    if (cli_interrupted())
+        r = vd_error_set(err, VD_E_CANCELLED, "'%s' was not run", argv[0]);
+    else
+        r = spawn(argv, -1, &before, &child, err);
     while (r == VD_OK) {
         int number = sigwaitinfo(&waited, NULL);
 

@@ -8,8 +8,12 @@
 
 #include "child.h"
 #include "commands.h"
+#include "connection.h"
+#include "disk-open.h"
+#include "machine-disk.h"
 #include "nbdkit.h"
 #include "terminal.h"
+#include "transport/url.h"
 
 /* nbdkit, its options and the plugin's parameters. */
 #define MAX_WORDS (64 + CLI_MAX_PARENT_DIRS)
@@ -57,6 +61,11 @@ static void parameter(struct words *words, const char *key, const char *value)
 
 /* --- what was asked for --- */
 
+static bool is_url(const struct cli_args *args)
+{
+    return vd_url_is(args->operands[0]);
+}
+
 static int bad_options(struct vd_error *err, const char *what)
 {
     return vd_error_set(err, VD_E_INVALID_ARG, "serve: %s; 'vdisk serve --help' tells more", what);
@@ -97,19 +106,37 @@ static int check_files(const struct cli_args *args, struct vd_error *err)
 static int check_disk(const struct cli_args *args, struct vd_error *err)
 {
     VD_CLEANUP(vd_disk_free_cleanup) struct vd_disk *disk = NULL;
-    struct vd_source_options options = cli_source_options(args);
 
     if (cli_given(args, OPT_WRITABLE))
-        return vd_source_open_writable(args->operands[0], &options, &disk, err);
-    return vd_source_open(args->operands[0], &options, &disk, err);
+        return cli_disk_open_writable(args, args->operands[0], &disk, err);
+    return cli_disk_open(args, args->operands[0], &disk, err);
 }
 
-static int prepare(const struct cli_args *args, struct cli_nbdkit *nbdkit, struct vd_error *err)
+/* nbdkit logs in by itself, with the password that was good here. */
+static int hand_on(const struct cli_args *args, int *ret_password, struct vd_error *err)
+{
+    VD_CLEANUP(vd_url_done) struct vd_url url = {0};
+    int r;
+
+    if (!is_url(args))
+        return VD_OK;
+    r = vd_url_parse(args->operands[0], VD_URL_DISK, &url, err);
+    if (r == VD_OK && !args->session_file)
+        r = cli_connection_hand_on(&url, ret_password, err);
+    cli_machine_disks_end();
+    cli_connections_end();
+    return r;
+}
+
+static int prepare(const struct cli_args *args, struct cli_nbdkit *nbdkit, int *ret_password,
+                   struct vd_error *err)
 {
     int r = check_options(args, err);
 
     if (r == VD_OK)
         r = check_disk(args, err);
+    if (r == VD_OK)
+        r = hand_on(args, ret_password, err);
     if (r == VD_OK)
         r = check_files(args, err);
     if (r == VD_OK)
@@ -140,6 +167,27 @@ static void listen_words(const struct cli_args *args, struct words *words)
         pair(words, "--tls-psk", args->tls_psk);
 }
 
+static void number(struct words *words, const char *key, int value)
+{
+    char text[16];
+
+    (void)snprintf(text, sizeof text, "%d", value);
+    parameter(words, key, text);
+}
+
+static void url_words(const struct cli_args *args, int password, struct words *words)
+{
+    parameter(words, "url", args->operands[0]);
+    if (cli_given(args, OPT_WRITABLE))
+        parameter(words, "writable", "true");
+    if (args->thumbprint)
+        parameter(words, "thumbprint", args->thumbprint);
+    if (args->session_file)
+        parameter(words, "session-file", args->session_file);
+    else
+        number(words, "password-fd", password);
+}
+
 static void disk_words(const struct cli_args *args, struct words *words)
 {
     static const struct {
@@ -162,16 +210,9 @@ static void disk_words(const struct cli_args *args, struct words *words)
         parameter(words, "parent-dir", args->parent_dirs[i]);
 }
 
-static void end_word(int fd, struct words *words)
-{
-    char number[16];
-
-    (void)snprintf(number, sizeof number, "%d", fd);
-    parameter(words, "end-fd", number);
-}
-
-static void all_words(const struct cli_args *args, const struct cli_nbdkit *nbdkit,
-                      struct words *words)
+/* `password` and `end`: descriptors it inherits. */
+static void all_words(const struct cli_args *args, const struct cli_nbdkit *nbdkit, int password,
+                      int end, struct words *words)
 {
     pair(words, "nbdkit", "--foreground");
     word(words, "--exit-with-parent");
@@ -183,7 +224,11 @@ static void all_words(const struct cli_args *args, const struct cli_nbdkit *nbdk
     if (args->run)
         pair(words, "--run", args->run);
     word(words, nbdkit->plugin);
-    disk_words(args, words);
+    if (is_url(args))
+        url_words(args, password, words);
+    else
+        disk_words(args, words);
+    number(words, "end-fd", end);
 }
 
 /* --- the server --- */
@@ -224,7 +269,8 @@ static int end_pipe(int *ret_given, int *ret_kept, struct vd_error *err)
     return VD_OK;
 }
 
-static enum cli_exit serve(const struct cli_args *args, const struct cli_nbdkit *nbdkit)
+static enum cli_exit serve(const struct cli_args *args, const struct cli_nbdkit *nbdkit,
+                           int password)
 {
     VD_CLEANUP(words_done) struct words words = {.count = 0};
     VD_CLOSE int kept = -1;  /* closed, by us or by our end, it ends the server */
@@ -235,8 +281,7 @@ static enum cli_exit serve(const struct cli_args *args, const struct cli_nbdkit 
 
     if (r < 0)
         return cli_fail(&err, r);
-    all_words(args, nbdkit, &words);
-    end_word(given, &words);
+    all_words(args, nbdkit, password, given, &words);
     if (words.failed)
         return cli_fail(&err, vd_error_set(&err, VD_E_NO_MEMORY, "no memory to run nbdkit"));
     (void)umask(S_IRWXG | S_IRWXO); /* who may reach the socket may read the disk */
@@ -248,12 +293,13 @@ static enum cli_exit serve(const struct cli_args *args, const struct cli_nbdkit 
 
 enum cli_exit cmd_serve(const struct cli_args *args)
 {
+    VD_CLOSE int password = -1;
     struct vd_error err = VD_ERROR_INIT;
     struct cli_nbdkit nbdkit = {.tls = false};
-    int r = prepare(args, &nbdkit, &err);
+    int r = prepare(args, &nbdkit, &password, &err);
 
     if (r < 0)
         return cli_fail(&err, r);
     cli_warnings_end(true); /* not when the server ends */
-    return serve(args, &nbdkit);
+    return serve(args, &nbdkit, password);
 }

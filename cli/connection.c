@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "connection.h"
 
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "interrupt.h"
 #include "password.h"
 #include "terminal.h"
+#include "transport/login.h"
 
 struct connection {
     struct connection *next;
@@ -13,29 +18,29 @@ struct connection {
     char *user; /* or NULL */
     char *host;
     uint16_t port;
+    struct vd_secret secret; /* what was logged in with */
 };
 
 static struct connection *connections;
 
+static struct vd_login login_of(const struct cli_args *args, const struct vd_url *url)
+{
+    return (struct vd_login){
+        .url = url,
+        .thumbprint = args->thumbprint,
+        .default_thumbprint = getenv("VDISK_THUMBPRINT"),
+        .is_session = args->session_file != NULL,
+        .log = &cli_log,
+        .stop = cli_interrupt_stop(),
+    };
+}
+
 int cli_connection_trust(const struct cli_args *args, const struct vd_url *url,
                          struct vd_tls_trust *ret, struct vd_error *err)
 {
-    const char *thumbprint = url->thumbprint ? url->thumbprint : args->thumbprint;
+    struct vd_login login = login_of(args, url);
 
-    if (url->insecure && thumbprint)
-        return vd_error_set(err, VD_E_INVALID_ARG,
-                            "insecure=1 in the URL beside --thumbprint: either the server's "
-                            "certificate is verified or it is not");
-    if (!thumbprint && !url->ca && !url->insecure)
-        thumbprint = getenv("VDISK_THUMBPRINT");
-    *ret = (struct vd_tls_trust){
-        .host_name = url->host,
-        .thumbprint = thumbprint,
-        .ca_file = url->ca,
-        .unverified = url->insecure,
-        .legacy = url->legacy_tls,
-    };
-    return thumbprint && thumbprint[0] ? vd_tls_thumbprint_check(thumbprint, err) : VD_OK;
+    return vd_login_trust(&login, ret, err);
 }
 
 static bool same_text(const char *a, const char *b)
@@ -59,45 +64,35 @@ static void connection_free(struct connection *connection)
     vd_vsphere_free(connection->session);
     free(connection->user);
     free(connection->host);
+    vd_secret_wipe(&connection->secret);
     free(connection);
 }
 VD_DEFINE_CLEANUP(struct connection *, connection_free)
 
-static int fill_credential(const struct cli_args *args, const struct vd_url *url,
-                           struct vd_vsphere_options *options, struct vd_secret *secret,
-                           struct vd_error *err)
+static int get_secret(const struct cli_args *args, const struct vd_url *url, struct vd_secret *ret,
+                      struct vd_error *err)
 {
-    options->user = url->user;
-    if (args->session_file) {
-        options->credential = VD_VSPHERE_COOKIE;
-        options->cookie = secret->text;
-        return vd_secret_from_file(args->session_file, &cli_log, cli_interrupt_stop(), secret, err);
-    }
-    if (!url->user)
-        return vd_error_set(err, VD_E_LOGIN,
-                            "no user for '%s'; write vsphere://USER@%s/..., or give a session with "
-                            "--session-file",
-                            url->host, url->host);
-    options->credential = VD_VSPHERE_PASSWORD;
-    options->password = secret->text;
-    return cli_password_get(args, url->user, url->host, secret, err);
+    if (args->session_file)
+        return vd_secret_from_file(args->session_file, &cli_log, cli_interrupt_stop(), ret, err);
+    if (url->user)
+        return cli_password_get(args, url->user, url->host, ret, err);
+    return vd_error_set(err, VD_E_LOGIN,
+                        "no user for '%s'; write vsphere://USER@%s/..., or give a session with "
+                        "--session-file",
+                        url->host, url->host);
 }
 
-static int log_in(const struct cli_args *args, const struct vd_url *url, struct vd_vsphere **ret,
+static int log_in(const struct cli_args *args, const struct vd_url *url, struct connection *made,
                   struct vd_error *err)
 {
-    VD_CLEANUP(vd_secret_wipe) struct vd_secret secret = {""};
-    struct vd_vsphere_options options = {
-        .server = {.host = url->host,
-                   .port = url->port,
-                   .timeouts = {.stop = cli_interrupt_stop()}},
-        .log = &cli_log,
-    };
-    int r = cli_connection_trust(args, url, &options.server.trust, err);
+    struct vd_login login = login_of(args, url);
+    struct vd_tls_trust trust;
+    int r = vd_login_trust(&login, &trust, err); /* before anybody is asked for a password */
 
+    login.secret = &made->secret;
     if (r == VD_OK)
-        r = fill_credential(args, url, &options, &secret, err);
-    return r < 0 ? r : vd_vsphere_connect(&options, ret, err);
+        r = get_secret(args, url, &made->secret, err);
+    return r < 0 ? r : vd_login_run(&login, &made->session, err);
 }
 
 int cli_connect(const struct cli_args *args, const struct vd_url *url, struct vd_vsphere **ret,
@@ -120,12 +115,35 @@ int cli_connect(const struct cli_args *args, const struct vd_url *url, struct vd
     cli_interrupt_catch(); /* whatever comes from here on is logged out of */
     if (!made || !made->host || (url->user && !made->user))
         return vd_error_set(err, VD_E_NO_MEMORY, "out of memory for a connection");
-    r = log_in(args, url, &made->session, err);
+    r = log_in(args, url, made, err);
     if (r < 0)
         return r;
     *ret = made->session;
     made->next = connections;
     connections = VD_TAKE_PTR(made);
+    return VD_OK;
+}
+
+int cli_connection_hand_on(const struct vd_url *url, int *ret_fd, struct vd_error *err)
+{
+    const struct connection *known = find(url);
+    VD_CLOSE int from = -1;
+    VD_CLOSE int to = -1;
+    size_t length;
+    int fds[2];
+
+    assert(known);
+    length = strlen(known->secret.text);
+    if (pipe2(fds, O_CLOEXEC) < 0)
+        return vd_error_set_errno(err, errno, "cannot make a pipe");
+    from = fds[0];
+    to = fds[1];
+    /* A pipe that is empty takes PIPE_BUF bytes, which a secret is not longer than, at once. */
+    if (write(to, known->secret.text, length) != (ssize_t)length || write(to, "\n", 1) != 1 ||
+        fcntl(from, F_SETFD, 0) < 0)
+        return vd_error_set_errno(err, errno, "cannot hand on the password");
+    *ret_fd = from;
+    from = -1;
     return VD_OK;
 }
 

@@ -32,7 +32,7 @@ static int check_operand(const struct cli_args *args, const char *operand, struc
         return VD_OK;
     return vd_error_set(err, VD_E_NOT_SUPPORTED,
                         "'vdisk %s' works on files of this machine, not on '%s'; info, map, "
-                        "convert, read, compare, space, write, bench and meta take URLs",
+                        "convert, read, compare, space, write, serve, bench and meta take URLs",
                         args->command->name, operand);
 }
 

@@ -109,7 +109,8 @@ const struct cli_command cli_commands[] = {
      cmd_write},
     {"serve", "DISK", 1, 0,
      CLI_BIT(OPT_SOCKET) | CLI_BIT(OPT_PORT) | CLI_BIT(OPT_BIND) | CLI_BIT(OPT_TLS_CERTIFICATES) |
-         CLI_BIT(OPT_TLS_PSK) | CLI_BIT(OPT_WRITABLE) | CLI_BIT(OPT_RUN) | CLI_BIT(OPT_PIDFILE),
+         CLI_BIT(OPT_TLS_PSK) | CLI_BIT(OPT_WRITABLE) | CLI_BIT(OPT_RUN) | CLI_BIT(OPT_PIDFILE) |
+         CLI_CONNECTION_OPTIONS,
      "serve a disk as a network block device",
      "Serves DISK to NBD clients until a signal ends it, through nbdkit. Clients only\n"
      "read, unless --writable is given. Without --socket, TCP clients of this machine\n"

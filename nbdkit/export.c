@@ -20,20 +20,27 @@ static int check_size(struct vd_disk *disk, struct vd_error *err)
                         vd_disk_path(disk));
 }
 
+int vd_export_take(struct vd_export *ret, struct vd_disk *disk, struct vd_error *err)
+{
+    int r = check_size(disk, err);
+
+    if (r < 0) {
+        vd_disk_free(disk);
+        return r;
+    }
+    vd_byte_access_init(&ret->bytes, disk);
+    ret->disk = disk;
+    return VD_OK;
+}
+
 int vd_export_open(struct vd_export *ret, const char *path, const struct vd_source_options *options,
                    bool writable, struct vd_error *err)
 {
-    VD_CLEANUP(vd_disk_free_cleanup) struct vd_disk *disk = NULL;
+    struct vd_disk *disk = NULL;
     int r = writable ? vd_source_open_writable(path, options, &disk, err)
                      : vd_source_open(path, options, &disk, err);
 
-    if (r == VD_OK)
-        r = check_size(disk, err);
-    if (r < 0)
-        return r;
-    vd_byte_access_init(&ret->bytes, disk);
-    ret->disk = VD_TAKE_PTR(disk);
-    return VD_OK;
+    return r < 0 ? r : vd_export_take(ret, disk, err);
 }
 
 int vd_export_close(struct vd_export *export, struct vd_error *err)

@@ -20,6 +20,8 @@ struct vd_export {
 VD_MUST_CHECK int vd_export_open(struct vd_export *ret, const char *path,
                                  const struct vd_source_options *options, bool writable,
                                  struct vd_error *err);
+/* The same with a disk that is open, which it takes, also on failure. */
+VD_MUST_CHECK int vd_export_take(struct vd_export *ret, struct vd_disk *disk, struct vd_error *err);
 /* Makes durable what was written. Closed either way; nothing to do where it is not open. */
 int vd_export_close(struct vd_export *export, struct vd_error *err);
 

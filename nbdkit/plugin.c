@@ -2,26 +2,31 @@
 /*
  * nbdkit-vdisk-plugin: a virtual disk as a network block device.
  *
- * The disk is opened once, before nbdkit goes into the background, and shared by all connections.
- * So what is wrong with it is told when the server starts, a disk that is written stays locked
- * while it is served, and clients with many connections see one disk.
+ * The disk is opened once and shared by all connections. So what is wrong with it is told when the
+ * server starts, a disk that is written stays locked while it is served, and clients with many
+ * connections see one disk. A disk of this machine is opened before nbdkit goes into the
+ * background, one of a server after it, because its session has threads, which do not go along.
  */
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
 
 #include "export.h"
+#include "remote.h"
 
 #define THREAD_MODEL    NBDKIT_THREAD_MODEL_PARALLEL
 
 #define MAX_PARENT_DIRS 32
+#define PATIENCE_S      5 /* with a server, for requests under way at the end */
 
 /* Whoever uses the disk holds `gate` for reading; who is about to end the process, for writing, and
  * never lets go. */
@@ -35,9 +40,15 @@ static struct {
     unsigned flags;
     bool writable;
     int end_fd; /* -1: none */
-} config = {.end_fd = -1};
+    char *url;  /* in place of a path */
+    char *password_file;
+    char *session_file;
+    int password_fd; /* -1: none */
+} config = {.end_fd = -1, .password_fd = -1};
 
 static struct vd_export served;
+static struct remote remote = {.stop = VD_NET_STOP_INIT}; /* of a URL */
+static atomic_bool connecting;
 static bool failed_late; /* closing lost something */
 static pthread_t end_thread;
 static bool end_thread_runs;
@@ -85,8 +96,22 @@ static const struct vd_log plugin_log = {log_emit, NULL};
 
 /* --- parameters --- */
 
+static int set_text(char **text, const char *key, const char *value)
+{
+    if (*text) {
+        nbdkit_error("%s= is given twice: '%s' and '%s'", key, *text, value);
+        return -1;
+    }
+    *text = strdup(value);
+    if (!*text)
+        nbdkit_error("no memory for %s=", key);
+    return *text ? 0 : -1;
+}
+
 static int set_path(const char *value)
 {
+    if (vd_url_is(value))
+        return set_text(&config.url, "url", value);
     if (config.path) {
         nbdkit_error("file= is given twice: '%s' and '%s'", config.path, value);
         return -1;
@@ -166,8 +191,24 @@ static int set_boolean(const char *key, const char *value)
 
 static int plugin_config(const char *key, const char *value)
 {
+    const struct {
+        const char *key;
+        char **text;
+    } texts[] = {
+        {"url", &config.url},
+        {"password-file", &config.password_file},
+        {"session-file", &config.session_file},
+        {"thumbprint", &remote.thumbprint},
+    };
+
     if (strcmp(key, "file") == 0 || strcmp(key, "disk") == 0)
         return set_path(value);
+    for (size_t i = 0; i < VD_ARRAY_SIZE(texts); i++) {
+        if (strcmp(key, texts[i].key) == 0)
+            return set_text(texts[i].text, key, value);
+    }
+    if (strcmp(key, "password-fd") == 0)
+        return nbdkit_parse_int("password-fd", value, &config.password_fd);
     if (strcmp(key, "format") == 0)
         return set_format(value);
     if (strcmp(key, "parent-dir") == 0)
@@ -179,24 +220,84 @@ static int plugin_config(const char *key, const char *value)
     return set_boolean(key, value);
 }
 
+static int read_password(struct vd_error *err)
+{
+    const char *value = getenv("VDISK_PASSWORD");
+    char name[32];
+    int r;
+
+    if (config.password_fd >= 0) {
+        (void)snprintf(name, sizeof name, "descriptor %d", config.password_fd);
+        r = vd_secret_from_fd(config.password_fd, name, NULL, &remote.secret, err);
+        (void)close(config.password_fd); /* what nbdkit runs shall not inherit it */
+        return r;
+    }
+    if (config.password_file)
+        return vd_secret_from_file(config.password_file, &plugin_log, NULL, &remote.secret, err);
+    if (value)
+        return vd_secret_from_value("VDISK_PASSWORD", value, &remote.secret, err);
+    return vd_error_set(err, VD_E_LOGIN,
+                        "no password for '%s' at '%s': use password-file=, password-fd= or "
+                        "VDISK_PASSWORD, or session-file=",
+                        remote.url.user ? remote.url.user : "", remote.url.host);
+}
+
+static int read_secret(struct vd_error *err)
+{
+    remote.is_session = config.session_file != NULL;
+    if (remote.is_session)
+        return vd_secret_from_file(config.session_file, &plugin_log, NULL, &remote.secret, err);
+    if (remote.url.user)
+        return read_password(err);
+    return vd_error_set(err, VD_E_LOGIN,
+                        "no user for '%s'; write vsphere://USER@%s/..., or give a session with "
+                        "session-file=",
+                        remote.url.host, remote.url.host);
+}
+
+/* Files are read here: in the background the current folder is another. */
+static int prepare_remote(void)
+{
+    struct vd_error err = VD_ERROR_INIT;
+    int r = remote_init(&remote, config.url, &plugin_log, &err);
+
+    if (r == VD_OK)
+        r = read_secret(&err);
+    return result(&err, r);
+}
+
 static int plugin_config_complete(void)
 {
-    if (config.path)
-        return 0;
-    nbdkit_error("no disk is named: file=DISK is missing");
+    bool of_url =
+        config.password_file || config.session_file || config.password_fd >= 0 || remote.thumbprint;
+
+    if (config.path && config.url)
+        nbdkit_error("two disks are named, expected one: '%s' and '%s'", config.path, config.url);
+    else if (!config.path && !config.url)
+        nbdkit_error("no disk is named: file=DISK or url=URL is missing");
+    else if (config.path && of_url)
+        nbdkit_error("password-file, password-fd, session-file and thumbprint are for a disk of a "
+                     "server (url=), and '%s' is none",
+                     config.path);
+    else
+        return config.url ? prepare_remote() : 0;
     return -1;
 }
 
-#define CONFIG_HELP                                                                  \
-    "[file=]<DISK>      (required) The disk to serve: a VMDK, or a raw image.\n"     \
-    "writable=true      Let clients write. Without it the disk is only read.\n"      \
-    "format=raw|vmdk    Take the disk as that, whatever it looks like.\n"            \
-    "parent-dir=<DIR>   Look for parents in DIR too; may be repeated.\n"             \
-    "single-link=true   Open this link alone, without its parents.\n"                \
-    "ignore-cid=true    Open a chain although a parent's content ID differs.\n"      \
-    "allow-outside=true Allow extents and parents outside the folder of the disk.\n" \
-    "allow-devices=true Allow extents that are block devices.\n"                     \
-    "unbuffered=true    Read and write past the page cache.\n"                       \
+#define CONFIG_HELP                                                                            \
+    "[file=]<DISK>      (required) The disk to serve: a VMDK, or a raw image, or\n"            \
+    "[url=]<URL>        vsphere://[USER@]HOST/VM[/DISK], a disk of a server.\n"                \
+    "writable=true      Let clients write. Without it the disk is only read.\n"                \
+    "format=raw|vmdk    Take the disk as that, whatever it looks like.\n"                      \
+    "parent-dir=<DIR>   Look for parents in DIR too; may be repeated.\n"                       \
+    "single-link=true   Open this link alone, without its parents.\n"                          \
+    "ignore-cid=true    Open a chain although a parent's content ID differs.\n"                \
+    "allow-outside=true Allow extents and parents outside the folder of the disk.\n"           \
+    "allow-devices=true Allow extents that are block devices.\n"                               \
+    "unbuffered=true    Read and write past the page cache.\n"                                 \
+    "password-file=<FILE> The password of a server; or password-fd=<FD>, or VDISK_PASSWORD.\n" \
+    "session-file=<FILE> The cookie of a session with it, in place of a password.\n"           \
+    "thumbprint=<HEX>   Of its certificate, where the URL has none; or VDISK_THUMBPRINT.\n"    \
     "end-fd=<FD>        End the server in order when reading this file descriptor ends."
 
 /* --- the life of the server --- */
@@ -211,7 +312,25 @@ static int plugin_get_ready(void)
     };
     struct vd_error err = VD_ERROR_INIT;
 
+    if (config.url)
+        return 0;
     return result(&err, vd_export_open(&served, config.path, &options, config.writable, &err));
+}
+
+static int connect_remote(struct vd_error *err)
+{
+    const struct vd_vmdk_options options = {
+        .log = &plugin_log,
+        .flags = config.flags | (config.writable ? 0u : VD_VMDK_READ_ONLY),
+    };
+    struct vd_disk *disk = NULL;
+    int r = remote_open(&remote, &options, &disk, err);
+
+    if (r == VD_OK)
+        r = vd_export_take(&served, disk, err);
+    if (r < 0)
+        remote_close(&remote);
+    return r;
 }
 
 static void close_disk(void)
@@ -223,6 +342,20 @@ static void close_disk(void)
         nbdkit_error("%s", vd_error_message(&err, r));
         failed_late = true;
     }
+    remote_close(&remote);
+}
+
+/* Until requests under way are done. A server that answers none of them is given up. */
+static void close_gate(void)
+{
+    struct timespec until;
+
+    (void)clock_gettime(CLOCK_REALTIME, &until); /* cannot fail for this clock */
+    until.tv_sec += PATIENCE_S;
+    if (!atomic_load(&connecting) && pthread_rwlock_timedwrlock(&gate, &until) == 0)
+        return;
+    vd_net_stop_ask(&remote.stop);
+    (void)pthread_rwlock_wrlock(&gate);
 }
 
 /* nbdkit itself waits for every client to leave, however long that takes. Whoever gave us a
@@ -235,12 +368,12 @@ static void *wait_for_end(void *data)
     while (read(config.end_fd, &byte, 1) > 0)
         ;
     (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
-    (void)pthread_rwlock_wrlock(&gate);
+    close_gate();
     close_disk();
     _exit(failed_late ? EXIT_FAILURE : EXIT_SUCCESS);
 }
 
-static int plugin_after_fork(void)
+static int start_end_thread(void)
 {
     int r;
 
@@ -253,6 +386,29 @@ static int plugin_after_fork(void)
     }
     end_thread_runs = true;
     return 0;
+}
+
+/* Who is to end the server may do so while it connects, and then ends it by himself. */
+static int open_remote(void)
+{
+    struct vd_error err = VD_ERROR_INIT;
+    int r;
+
+    enter();
+    r = connect_remote(&err);
+    atomic_store(&connecting, false);
+    leave();
+    while (r == VD_E_CANCELLED)
+        (void)pause();
+    return result(&err, r);
+}
+
+static int plugin_after_fork(void)
+{
+    atomic_store(&connecting, config.url != NULL);
+    if (start_end_thread() < 0)
+        return -1;
+    return config.url ? open_remote() : 0;
 }
 
 static void plugin_cleanup(void)
@@ -271,6 +427,9 @@ static void plugin_unload(void)
 {
     close_disk();
     free(config.path);
+    free(config.url);
+    free(config.password_file);
+    free(config.session_file);
     for (size_t i = 0; config.parent_dirs[i]; i++)
         free(config.parent_dirs[i]);
     if (failed_late)
@@ -281,6 +440,7 @@ static void plugin_dump(void)
 {
     printf("vdisk_version=%s\n", VD_VERSION);
     printf("vdisk_formats=vmdk,raw\n");
+    printf("vdisk_urls=vsphere\n");
 }
 
 /* --- a connection --- */
@@ -341,8 +501,17 @@ static int plugin_yes(void *handle)
 /* Reading is what fills the page cache, where there is one. */
 static int plugin_can_cache(void *handle)
 {
+    bool has_cache = !config.url && !(config.flags & VD_VMDK_UNBUFFERED);
+
     (void)handle;
-    return config.flags & VD_VMDK_UNBUFFERED ? NBDKIT_CACHE_NONE : NBDKIT_CACHE_EMULATE;
+    return has_cache ? NBDKIT_CACHE_EMULATE : NBDKIT_CACHE_NONE;
+}
+
+/* No server takes anything back. */
+static int plugin_can_trim(void *handle)
+{
+    (void)handle;
+    return config.writable && !config.url;
 }
 
 /* --- requests --- */
@@ -471,7 +640,7 @@ static struct nbdkit_plugin plugin = {
     .name = "vdisk",
     .longname = "virtual disks",
     .version = VD_VERSION,
-    .description = "Serves VMDK disks of every kind, and raw images.",
+    .description = "Serves VMDK disks of every kind, raw images, and disks of virtual machines.",
     .unload = plugin_unload,
     .config = plugin_config,
     .config_complete = plugin_config_complete,
@@ -487,7 +656,7 @@ static struct nbdkit_plugin plugin = {
     .block_size = plugin_block_size,
     .can_write = plugin_can_write,
     .can_flush = plugin_yes,
-    .can_trim = plugin_can_write,
+    .can_trim = plugin_can_trim,
     .can_zero = plugin_can_write,
     .can_fast_zero = plugin_can_write,
     .can_fua = plugin_can_fua,

@@ -57,6 +57,7 @@ every_command() {
     stopped "$most" "$when" convert "$where/web/2" new
     stopped "$most" "$when" convert --overwrite input "$where/web/2"
     stopped "$most" "$when" convert --overwrite -s 512 - "$where/web/2"
+    stopped "$most" "$when" serve "$where/web/2"
     stopped "$most" "$when" vm list "$where"
     stopped "$most" "$when" vm show "$where/web"
     stopped "$most" "$when" vm disks "$where/web"
@@ -136,6 +137,7 @@ test_a_host_that_falls_silent() {
     stopped 8000 'sleep 1' info "$url/web/1"
     stopped 8000 'sleep 1' meta set "$url/web/1" uuid x
     stopped 8000 'sleep 1' write -i input "$url/web/1"
+    stopped 8000 'sleep 1' serve "$url/web/1"
     same "$(sessions)" "$before" 'sessions'
 }
 

@@ -22,7 +22,7 @@ test_urls_are_refused_in_one_sentence() {
     fails_with "'vm list' takes a host alone" vm list root@h/web
     fails_with "transport and compression are for a disk" vm show 'root@h/web?transport=nbd'
     fails_with "--password-fd is '-1', expected 0 to 65535" info --password-fd -1 vsphere://root@h/web
-    fails_with "insecure=1 in the URL beside --thumbprint" info --thumbprint AA 'vsphere://root@h/web?insecure=1'
+    fails_with "insecure=1 in the URL beside a thumbprint" info --thumbprint AA 'vsphere://root@h/web?insecure=1'
 }
 
 test_unreachable_servers() {
