@@ -302,8 +302,9 @@ static int nfc_meta_set(struct vd_disk *self, const char *key, const char *value
     struct nfc_disk *nfc = nfc_of(self);
     if (!nfc->simulator)
         return vd_error_set(err, VD_E_NOT_SUPPORTED,
-                            "setting '%s' of '%s': how a host is told is not public", key,
-                            self->path);
+                            "'%s' of '%s' cannot be set: hosts tell what is in a disk's database, "
+                            "but how they are asked to change it nobody has made public",
+                            key, self->path);
     struct vd_nfc_job job = {.op = {.kind = VD_NFC_OP_SET,
                                     .text = key,
                                     .from = value,

@@ -73,6 +73,8 @@ test_a_disk_is_read() {
     same "$(vdisk map --json "$url/web/1" | jq '[.runs[].length] | add')" 8388608
     same "$(vdisk meta get "$url/web/1" adapterType)" "$(vdisk meta get ds/web/web.vmdk adapterType)"
     vdisk meta list --json "$url/web/1" | jq -e '.adapterType'
+    fails_with "'adapterType' of '\[ds1\] web/web.vmdk' cannot be set: .* nobody has made public" meta set "$url/web/1" adapterType ide
+    fails_with "has no key 'nix' in its disk database" meta get "$url/web/1" nix
     vdisk space -O streamOptimized "$url/web/1"
     vdisk info "$url/web/1" | grep -q '^Transport  *nbdssl'
 }
