@@ -319,4 +319,32 @@ test_secrets_are_told_nobody() {
     if grep -F "$VDISK_PASSWORD" all; then fail 'the password was told'; fi
 }
 
+sim_completions() {
+    PATH="$(dirname "$VSPHERE_SIM"):$PATH" bash -c '
+        . "$0/completion/vsphere-sim"
+        COMP_WORDS=("$@")
+        COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+        _vsphere_sim vsphere-sim 2>/dev/null
+        printf "%s\n" "${COMPREPLY[@]}"' "$root" "$@" | sort
+}
+
+test_completion_of_the_simulator() {
+    [ -x "${VSPHERE_SIM:-}" ] || skip 'vsphere-sim is not built'
+    mkdir folder
+    touch file
+    same "$(sim_completions vsphere-sim --prof)" --profile options
+    same "$(sim_completions vsphere-sim --esxi --v)" $'--verbose\n--version\n--vm' options
+    same "$(sim_completions vsphere-sim --profile '')" $'6\n7\n8' releases
+    same "$(sim_completions vsphere-sim --nfc-version 1)" 11 versions
+    same "$(sim_completions vsphere-sim --fault drop)" $'drop-after\ndrop-once' faults
+    same "$(sim_completions vsphere-sim --fault slow)" slow-task 'faults of SOAP'
+    same "$(sim_completions vsphere-sim --fault drop-after = '')" '' 'a number'
+    same "$(sim_completions vsphere-sim --datastore '')" '' 'a name'
+    same "$(sim_completions vsphere-sim --datastore ds = fold)" folder folders
+    same "$(sim_completions vsphere-sim --datastore ds =)" folder folders
+    same "$(sim_completions vsphere-sim --port '')" '' numbers
+    same "$(sim_completions vsphere-sim -- | tr '\n' ' ')" \
+        "$("$VSPHERE_SIM" --help | sed '/^Faults/,$d' | grep '^  ' | grep -o -- '--[a-z-]*' | sort | tr '\n' ' ')" options
+}
+
 run_tests "$@"
