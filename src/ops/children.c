@@ -126,3 +126,51 @@ int vd_children_refuse(const struct vd_fs *fs, const char *path, const char *wha
     vd_path_list_done(&children);
     return r;
 }
+
+static bool names_file(const struct vd_descriptor *descriptor, const char *name)
+{
+    for (size_t i = 0; i < descriptor->num_extents; i++) {
+        const char *file = descriptor->extents[i].file;
+
+        if (file && vd_path_equal_but_case(vd_path_name(file), name))
+            return true;
+    }
+    return false;
+}
+
+/* One that may not be read may name it. */
+static int look_for_extent(const struct vd_fs *fs, const char *path, const char *name, bool *ret,
+                           struct vd_error *err)
+{
+    VD_CLEANUP(vd_descriptor_free_cleanup) struct vd_descriptor *descriptor = NULL;
+    struct vd_error failure = VD_ERROR_INIT;
+    int r = path ? load_descriptor(fs, path, &descriptor, &failure)
+                 : vd_error_set(&failure, VD_E_NO_MEMORY, "out of memory");
+
+    if (r < 0 && (is_serious(r) || r == VD_E_ACCESS))
+        return vd_error_set(err, r, "cannot tell whether '%s' is an extent of '%s': %s", name,
+                            path ? path : "", vd_error_message(&failure, r));
+    *ret = descriptor && names_file(descriptor, name);
+    return VD_OK;
+}
+
+int vd_children_name_file(const struct vd_fs *fs, const char *path, const char *extent, bool *ret,
+                          struct vd_error *err)
+{
+    VD_FREE char *folder = vd_path_folder(path);
+    struct vd_fs_names names = {0};
+    bool found = false;
+    int r = folder ? vd_fs_list(fs, folder, &names, err)
+                   : vd_error_set(err, VD_E_NO_MEMORY, "out of memory");
+
+    for (size_t i = 0; r == VD_OK && !found && i < names.count; i++) {
+        VD_FREE char *other = vd_path_join(folder, names.items[i]);
+
+        if (vd_path_has_suffix(names.items[i], ".vmdk"))
+            r = look_for_extent(fs, other, vd_path_name(extent), &found, err);
+    }
+    vd_fs_names_done(&names);
+    if (r == VD_OK)
+        *ret = found;
+    return r;
+}

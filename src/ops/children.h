@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which disks call another one their parent? Only the folder of that one is looked through: nothing
- * in a disk tells who its children are. */
+/* Which disks call another one their parent, or a file theirs? Only the folder of that one is
+ * looked through: nothing in a disk or a file tells who names it. */
 #ifndef VD_OPS_CHILDREN_H
 #define VD_OPS_CHILDREN_H
 
@@ -16,5 +16,10 @@ VD_MUST_CHECK int vd_children_find(const struct vd_fs *fs, const char *path,
  */
 VD_MUST_CHECK int vd_children_refuse(const struct vd_fs *fs, const char *path, const char *what,
                                      struct vd_error *err);
+
+/* Does the disk `path`, or any other one in its folder, name the file `extent` there as an extent?
+ * What cannot be opened or is no disk is passed over. */
+VD_MUST_CHECK int vd_children_name_file(const struct vd_fs *fs, const char *path,
+                                        const char *extent, bool *ret, struct vd_error *err);
 
 #endif

@@ -8,6 +8,7 @@
 #include "base/units.h"
 #include "ops/children.h"
 #include "ops/rebuild.h"
+#include "ops/twin-file.h"
 #include "vmdk/create.h"
 #include "vmdk/descriptor-change.h"
 #include "vmdk/geometry.h"
@@ -28,7 +29,7 @@ struct growing {
     uint64_t old_file_bytes; /* of the last extent's file, where it is flat */
     bool extended;           /* that file was */
     uint64_t there_bytes;    /* of the new disk, for progress */
-    char **made;             /* paths of new extents */
+    struct vd_twin_file *made; /* new extents */
     size_t num_made;
 };
 
@@ -157,6 +158,42 @@ static char *new_extent_name(const struct growing *self)
     return made;
 }
 
+/* What has the name of a new extent may go where a growth that a crash ended made it: it has a twin
+ * then, and no disk names it. */
+static int clear_name(const struct growing *self, const char *path, struct vd_error *err)
+{
+    const struct vd_disk_files *files = &self->rebuild.files;
+    VD_FREE char *twin = NULL;
+    struct vd_fs_stat status;
+    bool named = false;
+    int r = vd_fs_stat(files->fs, path, &status, err);
+
+    if (r < 0 || status.kind == VD_FS_NOTHING)
+        return r;
+    r = vd_twin_file_find(files->fs, files->folder, path, &twin, err);
+    if (r == VD_OK && twin)
+        r = vd_children_name_file(files->fs, files->path, path, &named, err);
+    if (r < 0)
+        return r;
+    if (!twin || named)
+        return vd_error_set(err, VD_E_EXISTS,
+                            "cannot grow '%s': its next extent has the name of a file that is "
+                            "there, '%s'",
+                            files->path, path);
+    return vd_twin_file_remove(files->fs, files->folder, path, twin, err);
+}
+
+static int plan_extent(struct growing *self, uint64_t sectors, struct vd_error *err)
+{
+    struct vd_descriptor *descriptor = descriptor_of(self);
+    struct vd_extent_line like = descriptor->extents[0];
+    VD_FREE char *name = new_extent_name(self);
+    VD_FREE char *path = name ? vd_path_join(self->rebuild.files.folder, name) : NULL;
+    int r = path ? clear_name(self, path, err) : no_memory(err);
+
+    return r < 0 ? r : vd_descriptor_append_like(descriptor, &like, name, sectors, err);
+}
+
 static int plan_extents(struct growing *self, struct vd_error *err)
 {
     struct vd_descriptor *descriptor = descriptor_of(self);
@@ -170,12 +207,9 @@ static int plan_extents(struct growing *self, struct vd_error *err)
     descriptor->capacity_sectors += self->new_last_sectors - last->sectors;
     last->sectors = self->new_last_sectors;
     while (r == VD_OK && missing > 0) {
-        VD_FREE char *name = new_extent_name(self);
         uint64_t sectors = VD_MIN(missing, self->split_sectors);
-        struct vd_extent_line like = descriptor->extents[0];
 
-        r = name ? vd_descriptor_append_like(descriptor, &like, name, sectors, err)
-                 : no_memory(err);
+        r = plan_extent(self, sectors, err);
         missing -= sectors;
     }
     return r;
@@ -274,19 +308,19 @@ static int make_extent(struct growing *self, const struct vd_extent_line *line,
 {
     VD_CLEANUP(vd_block_free_cleanup) struct vd_block *block = NULL;
     const struct vd_disk_files *files = &self->rebuild.files;
+    struct vd_twin_file *made = &self->made[self->num_made++];
     char *path = vd_path_join(files->folder, line->file);
     struct vd_fs_stat status;
     int r = path ? vd_fs_stat(files->fs, files->extents[0].path, &status, err) : no_memory(err);
 
+    made->path = path;
     if (r == VD_OK)
-        r = vd_fs_create(files->fs, path, 0, &status.access, &block, err);
-    if (r < 0) {
-        free(path);
-        return r;
-    }
-    self->made[self->num_made++] = path;
-    r = fill_new(self, block, line->sectors, err);
-    return r < 0 ? r : vd_block_close(VD_TAKE_PTR(block), err);
+        r = vd_twin_file_create(files->fs, files->folder, path, &status.access, made, &block, err);
+    if (r == VD_OK)
+        r = fill_new(self, block, line->sectors, err);
+    if (r == VD_OK)
+        r = vd_block_close(VD_TAKE_PTR(block), err);
+    return r < 0 ? r : vd_twin_file_name(files->fs, made, err);
 }
 
 static int make_extents(struct growing *self, size_t old_count, struct vd_error *err)
@@ -310,7 +344,17 @@ static void take_back(struct growing *self)
     if (self->extended) /* a longer file than needed would do no harm */
         VD_DISCARD(vd_block_resize(last_block(self), self->old_file_bytes, NULL));
     for (size_t i = 0; i < self->num_made; i++)
-        VD_DISCARD(vd_fs_unlink(self->rebuild.files.fs, self->made[i], NULL));
+        vd_twin_file_undo(self->rebuild.files.fs, self->rebuild.files.folder, &self->made[i]);
+}
+
+/* Their second names have told whose they are, for as long as no descriptor did. */
+static int settle(struct growing *self, struct vd_error *err)
+{
+    int r = VD_OK;
+
+    for (size_t i = 0; r == VD_OK && i < self->num_made; i++)
+        r = vd_twin_file_settle(self->rebuild.files.fs, &self->made[i], err);
+    return r;
 }
 
 /* A descriptor that could not be stored durably may have been stored all the same. */
@@ -346,7 +390,7 @@ static int grow_parts(struct growing *self, struct vd_error *err)
     r = vd_disk_files_store(&self->rebuild.files, err);
     if (r < 0 && is_still_old(self))
         take_back(self);
-    return r;
+    return r < 0 ? r : settle(self, err);
 }
 
 static int grow(struct growing *self, struct vd_error *err)
@@ -380,7 +424,7 @@ int vd_grow(const char *path, const struct vd_vmdk_options *options,
     if (r == VD_OK)
         r = grow(&self, err);
     for (size_t i = 0; i < self.num_made; i++)
-        free(self.made[i]);
+        vd_twin_file_done(&self.made[i]);
     free(self.made);
     vd_rebuild_done(&self.rebuild);
     if (r == VD_OK) {

@@ -4,7 +4,8 @@
  * (block/power-cut.h): a disk that was there is the old one or the new; one that was being made is
  * not there or is complete; files the operation only reads have not changed by a byte. A check
  * finds nothing worse than leaked space, repairing gives that back and changes nothing that is
- * read; and the operation can be run again, once what a sentence says is in its way is removed.
+ * read; and the operation can be run again, once what a sentence says is in its way is removed,
+ * growing without that.
  */
 #include <malloc.h>
 #include <stdio.h>
@@ -62,8 +63,9 @@ struct operation {
     void (*prepare)(struct vd_fs_memory *files);
     int (*run)(const struct vd_fs *fs, struct vd_error *err);
     struct watched disks[MAX_WATCHED];
-    const char *only_read; /* files whose names begin so; NULL: none */
-    bool one_is_there;     /* of the disks, at every moment */
+    const char *only_read;   /* files whose names begin so; NULL: none */
+    bool one_is_there;       /* of the disks, at every moment */
+    bool nothing_in_its_way; /* it runs again by itself, which is tried after every cut */
     bool cid_may_differ; /* a child's note of its parent's content ID lags behind it for a moment */
 };
 
@@ -315,7 +317,8 @@ static void run_again(struct knowledge *known, const struct vd_fs *fs)
 {
     struct vd_error err = VD_ERROR_INIT;
     int r;
-    while ((r = known->operation->run(fs, &err)) == VD_E_EXISTS) {
+    while ((r = known->operation->run(fs, &err)) == VD_E_EXISTS &&
+           !known->operation->nothing_in_its_way) {
         VD_FREE char *left = named_last(err.text);
         check_code(vd_fs_unlink(fs, left, NULL), VD_OK);
         vd_error_clear(&err);
@@ -329,6 +332,7 @@ static void run_again(struct knowledge *known, const struct vd_fs *fs)
 /* Every cut, or, where sanitizers slow it down, evenly chosen ones. */
 static void cut_everywhere(struct knowledge *known, const struct vd_fs_trace *trace, uint64_t seed)
 {
+    const struct operation *operation = known->operation;
     VD_CLEANUP(vd_power_cut_free_cleanup) struct vd_power_cut *cuts = NULL;
     struct vd_error err = VD_ERROR_INIT;
     unsigned long count = 0, repaired = 0, again = 0;
@@ -349,7 +353,7 @@ static void cut_everywhere(struct knowledge *known, const struct vd_fs_trace *tr
                 repair_state(known, fs);
                 repaired++;
             }
-            if (count % AGAIN_EVERY == 0 && (!done || same)) {
+            if ((count % AGAIN_EVERY == 0 || operation->nothing_in_its_way) && (!done || same)) {
                 run_again(known, fs);
                 again++;
             }
@@ -468,6 +472,22 @@ static void with_flat(struct vd_fs_memory *files)
 static void with_split_flat(struct vd_fs_memory *files)
 {
     make_disk(files, "e.vmdk", VD_DISK_SPLIT_FLAT, NULL);
+}
+
+/* In extents so small that more of them come. */
+static void with_small_extents(struct vd_fs_memory *files)
+{
+    static const uint8_t zeros[500 * VD_SECTOR_BYTES];
+    static const char text[] = "# Disk DescriptorFile\n"
+                               "version=1\nCID=12345678\nparentCID=ffffffff\n"
+                               "createType=\"twoGbMaxExtentFlat\"\n"
+                               "RW 500 FLAT \"e-f001.vmdk\" 0\n"
+                               "RW 300 FLAT \"e-f002.vmdk\" 0\n"
+                               "ddb.adapterType = \"lsilogic\"\n";
+    check_code(vd_fs_memory_add(files, "e.vmdk", text, sizeof text - 1, NULL), VD_OK);
+    check_code(vd_fs_memory_add(files, "e-f001.vmdk", zeros, sizeof zeros, NULL), VD_OK);
+    check_code(vd_fs_memory_add(files, "e-f002.vmdk", zeros, 300 * VD_SECTOR_BYTES, NULL), VD_OK);
+    write_some(files, "e.vmdk", 0x20);
 }
 
 static void with_thin(struct vd_fs_memory *files)
@@ -613,10 +633,13 @@ OPERATION(clone_over_another, clone(fs, BUILT_DISK, VD_DISK_MONOLITHIC_FLAT, tru
           .only_read = "d")
 
 OPERATION(grow_sparse, grow(fs, BUILT_DISK, 5000, err), ON(BUILT_MONOLITHIC, written), KEPT_DISK)
-OPERATION(grow_split, grow(fs, BUILT_DISK, 5000, err), ON(BUILT_SPLIT, written), KEPT_DISK)
+OPERATION(grow_split, grow(fs, BUILT_DISK, 5000, err), ON(BUILT_SPLIT, written), KEPT_DISK,
+          .nothing_in_its_way = true)
 OPERATION(grow_flat, grow(fs, "e.vmdk", 2000, err), ON(BUILT_FLAT, with_flat), OTHER_DISK)
 OPERATION(grow_split_flat, grow(fs, "e.vmdk", 2000, err), ON(BUILT_FLAT, with_split_flat),
           OTHER_DISK)
+OPERATION(grow_small_extents, grow(fs, "e.vmdk", 2000, err), ON(BUILT_FLAT, with_small_extents),
+          OTHER_DISK, .nothing_in_its_way = true)
 OPERATION(grow_thin, grow(fs, "e.vmdk", 2000, err), ON(BUILT_FLAT, with_thin), OTHER_DISK)
 OPERATION(grow_cowd, grow(fs, "e.vmdk", 9000, err), ON(BUILT_FLAT, with_cowd), OTHER_DISK)
 OPERATION(grow_sesparse, grow(fs, "e.vmdk", 2000, err), ON(BUILT_FLAT, with_sesparse), OTHER_DISK)

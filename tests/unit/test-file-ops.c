@@ -325,6 +325,49 @@ VD_TEST(grow_refuses_before_anything_changes)
     check_list(files, before);
 }
 
+/* A file in the way of a new extent goes only where it is a growth's own that a crash ended. */
+static int grow_past(struct vd_fs_memory *files, bool twin, struct vd_error *err)
+{
+    const struct vd_fs *fs = vd_fs_memory_fs(files);
+    const struct vd_vmdk_options options = options_on(fs);
+    const struct vd_grow_params params = {777, true};
+    check_code(vd_fs_memory_add(files, "dir/a-f003.vmdk", "theirs", 6, NULL), VD_OK);
+    if (twin)
+        check_code(vd_fs_link(fs, "dir/a-f003.vmdk", "dir/.vdisk-1-2.tmp", NULL), VD_OK);
+    return vd_grow("dir/a.vmdk", &options, &params, NULL, err);
+}
+
+VD_TEST(grow_removes_what_a_growth_left)
+{
+    AUTO_FILES files = new_files();
+    struct vd_error err = VD_ERROR_INIT;
+    add_disk(files, SPLIT_FLAT);
+    check_code_err(grow_past(files, true, &err), VD_OK, &err);
+    VD_FREE char *names = list(files);
+    check(!strstr(names, ".vdisk-"));
+    check_u64_eq(size_of(vd_fs_memory_fs(files), "dir/a-f003.vmdk"), 200 * 512);
+    check_sound(vd_fs_memory_fs(files));
+}
+
+VD_TEST(grow_removes_nobody_elses_file)
+{
+    static const char another[] = "# Disk DescriptorFile\nversion=1\nCID=1\nparentCID=ffffffff\n"
+                                  "createType=\"monolithicFlat\"\n"
+                                  "RW 1 FLAT \"a-f003.vmdk\" 0\n";
+    for (int named = 0; named < 2; named++) {
+        AUTO_FILES files = new_files();
+        struct vd_error err = VD_ERROR_INIT;
+        add_disk(files, SPLIT_FLAT);
+        if (named)
+            check_code(vd_fs_memory_add(files, "dir/b.vmdk", another, sizeof another - 1, NULL),
+                       VD_OK);
+        check_code(grow_past(files, named, &err), VD_E_EXISTS);
+        check_str_has(err.text, "'dir/a-f003.vmdk'");
+        check_u64_eq(size_of(vd_fs_memory_fs(files), "dir/a-f003.vmdk"), 6);
+        check_sound(vd_fs_memory_fs(files));
+    }
+}
+
 /* --- attach --- */
 
 VD_TEST(attach_finds_a_parent_that_moved)
