@@ -25,19 +25,13 @@ struct piece {
 
 void vd_byte_access_init(struct vd_byte_access *access, struct vd_disk *disk)
 {
-    pthread_rwlockattr_t attributes;
-
     access->disk = disk;
-    /* Neither can fail. Parts of sectors must get their turn, however many whole ones there are. */
-    (void)pthread_rwlockattr_init(&attributes);
-    (void)pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
-    (void)pthread_rwlock_init(&access->parts, &attributes);
-    (void)pthread_rwlockattr_destroy(&attributes);
+    vd_range_lock_init(&access->writing);
 }
 
 void vd_byte_access_done(struct vd_byte_access *access)
 {
-    (void)pthread_rwlock_destroy(&access->parts);
+    vd_range_lock_done(&access->writing);
 }
 
 uint64_t vd_byte_access_size(const struct vd_byte_access *access)
@@ -125,35 +119,42 @@ static int part_change(struct vd_disk *disk, const struct piece *piece, const ui
     return vd_disk_write(disk, piece->sector, 1, sector, err);
 }
 
-static int piece_write(struct vd_byte_access *access, const struct piece *piece,
-                       const uint8_t *bytes, struct vd_error *err)
+static int piece_write(struct vd_disk *disk, const struct piece *piece, const uint8_t *bytes,
+                       struct vd_error *err)
 {
-    int r;
+    if (piece->count == 0)
+        return part_change(disk, piece, bytes, err);
+    return bytes ? vd_disk_write(disk, piece->sector, piece->count, bytes, err)
+                 : vd_disk_zero(disk, piece->sector, piece->count, err);
+}
 
-    if (piece->count == 0) {
-        (void)pthread_rwlock_wrlock(&access->parts);
-        r = part_change(access->disk, piece, bytes, err);
-    } else {
-        (void)pthread_rwlock_rdlock(&access->parts);
-        r = bytes ? vd_disk_write(access->disk, piece->sector, piece->count, bytes, err)
-                  : vd_disk_zero(access->disk, piece->sector, piece->count, err);
+static int write_locked(struct vd_byte_access *access, struct rest rest, const uint8_t *bytes,
+                        struct vd_error *err)
+{
+    int r = VD_OK;
+
+    while (r == VD_OK && rest.length_bytes > 0) {
+        struct piece piece = piece_next(&rest);
+
+        r = piece_write(access->disk, &piece, bytes, err);
+        bytes = bytes ? bytes + piece.length : NULL;
+        rest_advance(&rest, &piece);
     }
-    (void)pthread_rwlock_unlock(&access->parts);
     return r;
 }
 
 static int write_range(struct vd_byte_access *access, struct rest rest, const uint8_t *bytes,
                        struct vd_error *err)
 {
+    struct vd_sector_range range = {.start_sectors = rest.offset_bytes / VD_SECTOR_BYTES};
     int r = check_range(access, bytes ? "write" : "write zeros for", &rest, err);
 
-    while (r == VD_OK && rest.length_bytes > 0) {
-        struct piece piece = piece_next(&rest);
-
-        r = piece_write(access, &piece, bytes, err);
-        bytes = bytes ? bytes + piece.length : NULL;
-        rest_advance(&rest, &piece);
-    }
+    if (r < 0 || rest.length_bytes == 0)
+        return r;
+    range.end_sectors = vd_bytes_to_sectors_up(rest.offset_bytes + rest.length_bytes);
+    vd_range_lock_take(&access->writing, &range);
+    r = write_locked(access, rest, bytes, err);
+    vd_range_lock_release(&access->writing, &range);
     return r;
 }
 

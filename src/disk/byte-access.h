@@ -1,24 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Any range of bytes of a vd_disk, which itself knows sectors only. A sector that is written in
- * part is read, changed and written, and nothing else is written through the same byte access
+ * part is read, changed and written, and nothing else is written to it through the same byte access
  * meanwhile, so of two writes that share a sector each byte is of the one or the other, and bytes
  * that neither wrote stay.
  *
- * Threads: all functions but _init and _done from any thread at once. Writes of whole sectors run
- * side by side; one of a part of a sector waits for those under way, and others wait for it.
+ * Threads: all functions but _init and _done from any thread at once. Writes that touch the same
+ * sector are done one after the other, others side by side.
  */
 #ifndef VD_DISK_BYTE_ACCESS_H
 #define VD_DISK_BYTE_ACCESS_H
 
-#include <pthread.h>
-
+#include "base/range-lock.h"
 #include "disk/disk.h"
 
 struct vd_byte_access {
-    struct vd_disk *disk;   /* the caller's; outlives this */
-    pthread_rwlock_t parts; /* held for writing while a sector is changed in part, for reading
-                               while whole sectors are written; guards nothing else */
+    struct vd_disk *disk;         /* the caller's; outlives this */
+    struct vd_range_lock writing; /* sectors that a write covers, in whole or in part */
 };
 
 void vd_byte_access_init(struct vd_byte_access *access, struct vd_disk *disk);

@@ -29,7 +29,7 @@ static void disk_init(struct vdisk *disk)
     disk->read_only = info.read_only != 0;
     disk->name = vd_native_params_name(&disk->session.params);
     disk->session.provider->limits(disk->session.self, &disk->limits);
-    vd_native_range_lock_init(&disk->writing);
+    vd_range_lock_init(&disk->writing);
     pthread_mutex_init(&disk->database, NULL);
     pthread_mutex_init(&disk->sequence, NULL);
 }
@@ -66,7 +66,7 @@ VD_NATIVE_EXPORT int vdisk_close(struct vdisk *disk, struct vdisk_error *error)
     if (!disk)
         return 0;
     int r = vd_native_session_end(&disk->session, err);
-    vd_native_range_lock_done(&disk->writing);
+    vd_range_lock_done(&disk->writing);
     pthread_mutex_destroy(&disk->database);
     pthread_mutex_destroy(&disk->sequence);
     free(disk);

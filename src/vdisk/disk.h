@@ -5,7 +5,7 @@
 
 #include <pthread.h>
 
-#include "vdisk/range-lock.h"
+#include "base/range-lock.h"
 #include "vdisk/session.h"
 
 /* Without a lock: fixed at open. */
@@ -14,10 +14,10 @@ struct vdisk {
     struct vd_native_limits limits;
     uint64_t size_bytes;
     bool read_only;
-    const char *name;                    /* for sentences; the session's */
-    struct vd_native_range_lock writing; /* sectors that a write covers, in whole or in part */
-    pthread_mutex_t database;            /* held for a call of the provider's disk database */
-    pthread_mutex_t sequence; /* guards `offset_bytes`; held for a whole sequential call */
+    const char *name;             /* for sentences; the session's */
+    struct vd_range_lock writing; /* sectors that a write covers, in whole or in part */
+    pthread_mutex_t database;     /* held for a call of the provider's disk database */
+    pthread_mutex_t sequence;     /* guards `offset_bytes`; held for a whole sequential call */
     uint64_t offset_bytes;
 };
 

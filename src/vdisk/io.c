@@ -164,13 +164,13 @@ static int move(struct request *request)
 
 static int move_locked(struct request *request)
 {
-    struct vd_native_range range = {
+    struct vd_sector_range range = {
         .start_sectors = request->at_bytes / VD_SECTOR_BYTES,
         .end_sectors = vd_div_up(request->at_bytes + request->left_bytes, VD_SECTOR_BYTES),
     };
-    vd_native_range_take(&request->disk->writing, &range);
+    vd_range_lock_take(&request->disk->writing, &range);
     int r = move(request);
-    vd_native_range_release(&request->disk->writing, &range);
+    vd_range_lock_release(&request->disk->writing, &range);
     return r;
 }
 
