@@ -104,6 +104,13 @@ enum vdisk_flag {
  * Credentials are user and password, or cookie, or ticket. They are kept until the disk is closed,
  * because ending the access asks for them again, never logged, and wiped then.
  *
+ * Settings are lines of vixdisklib.conf(5), "vixDiskLib.nfc.ReadTimeoutsMs = 5000" for one: how
+ * long to wait (milliseconds), buffers of a host, certificates, which lines the log gets. The
+ * built-in engine takes them for this disk alone, from the config_file, which is read completely
+ * when the disk is opened, and from `settings`, which count where both have one. What is wrong with
+ * a line of the file is a warning in the log, and the line is not used; what is wrong with one of
+ * `settings`, an unknown name or a bad value, is VDISK_E_INVALID_ARG.
+ *
  * The built-in engine takes a password or a cookie. It trusts a server by its thumbprint, or by the
  * authorities this machine trusts where none is given. Of transports it has "nbdssl" and "nbd".
  */
@@ -115,8 +122,9 @@ struct vdisk_params {
 
     /* Who does the work */
     const char *libdir;      /* folder with a VixDiskLib, in it or in its lib64; NULL: built in */
-    const char *config_file; /* for that library, read when it is loaded; it must be the same for
-                                all disks that are open through one libdir: VDISK_E_BUSY */
+    const char *config_file; /* settings; NULL: none. That library reads it when it is loaded, and
+                                it must be the same for all disks that are open through one libdir:
+                                VDISK_E_BUSY */
 
     /* The server, and who asks */
     const char *server;     /* host name or address; NULL: this machine */
@@ -138,11 +146,15 @@ struct vdisk_params {
     const char *fcd_id;        /* a first-class disk, */
     const char *fcd_datastore; /* its datastore */
     const char *fcd_snapshot;  /* and its snapshot */
+
+    const char
+        *settings; /* built-in engine: "name = value" lines; NULL: those of the config_file */
 };
 
-#define VDISK_PARAMS_INIT                                                                          \
-    {                                                                                              \
-        sizeof(struct vdisk_params), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 \
+#define VDISK_PARAMS_INIT                                                                        \
+    {                                                                                            \
+        sizeof(struct vdisk_params), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
+            0, 0                                                                                 \
     }
 
 /* An open disk */

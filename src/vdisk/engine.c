@@ -11,6 +11,7 @@
 #include "ops/unlink.h"
 #include "transport/server.h"
 #include "vdisk/blocks.h"
+#include "vdisk/engine-settings.h"
 #include "vdisk/engine-types.h"
 #include "vdisk/failure.h"
 #include "vdisk/log.h"
@@ -27,6 +28,7 @@
 
 struct engine {
     const struct vdisk_params *params;
+    struct vd_settings settings;
     struct vd_server *server; /* NULL: this machine */
     struct vd_disk *disk;     /* NULL unless open */
     bool zeros_count;         /* a zero run hides a parent that is not open */
@@ -35,7 +37,14 @@ struct engine {
     char *uuid;
 };
 
-static struct vd_server_options server_options(const struct vdisk_params *params)
+static const struct vd_log *log_of(const struct vd_settings *settings)
+{
+    uint64_t level = vd_settings_number(settings, VD_SETTING_LOG_LEVEL, VD_SETTING_VERBOSE);
+    return level < VD_SETTING_VERBOSE ? vd_native_log_brief() : vd_native_log();
+}
+
+static struct vd_server_options server_options(const struct vdisk_params *params,
+                                               const struct vd_settings *settings)
 {
     struct vd_server_options options = {
         .login = {.server = {.host = params->server,
@@ -46,18 +55,19 @@ static struct vd_server_options server_options(const struct vdisk_params *params
                   .user = params->user,
                   .password = params->cookie ? params->session_key : params->password,
                   .cookie = params->cookie,
-                  .log = vd_native_log()},
+                  .log = log_of(settings)},
         .vm = params->vmx_spec,
         .snapshot = params->fcd_id ? params->fcd_snapshot : params->snapshot,
         .datastore_moid = params->fcd_datastore,
         .disk_id = params->fcd_id,
         .modes = params->transports,
     };
+    vd_settings_to_trust(settings, &options.login.server.trust);
     return options;
 }
 
-static int server_new(const struct vdisk_params *params, struct vd_server **ret,
-                      struct vdisk_error *err)
+static int server_new(const struct vdisk_params *params, const struct vd_settings *settings,
+                      struct vd_server **ret, struct vdisk_error *err)
 {
     struct vd_error told = VD_ERROR_INIT;
     if (!vd_native_params_remote(params))
@@ -75,36 +85,36 @@ static int server_new(const struct vdisk_params *params, struct vd_server **ret,
         return vd_native_fail(err, VD_E_INVALID_ARG,
                               "connecting to '%s': ports %u and %u, where 65535 is the last",
                               params->server, params->port, params->nfc_port);
-    const struct vd_server_options options = server_options(params);
+    const struct vd_server_options options = server_options(params, settings);
     int r = vd_server_new(&options, ret, &told);
     return r < 0 ? vd_native_fail_from(err, r, &told) : 0;
-}
-
-static int engine_load(const struct vdisk_params *params, void **ret_self, struct vdisk_error *err)
-{
-    struct vd_server *server = NULL;
-    int r = server_new(params, &server, err);
-    if (r < 0)
-        return r;
-    struct engine *engine = calloc(1, sizeof *engine);
-    if (!engine) {
-        vd_server_free(server);
-        return vd_native_fail(err, VD_E_NO_MEMORY, "opening '%s': out of memory",
-                              vd_native_params_name(params));
-    }
-    engine->params = params;
-    engine->server = server;
-    *ret_self = engine;
-    return 0;
 }
 
 static void engine_unload(void *self)
 {
     struct engine *engine = self;
     vd_server_free(engine->server);
+    vd_settings_done(&engine->settings);
     free(engine->parent);
     free(engine->uuid);
     free(engine);
+}
+
+static int engine_load(const struct vdisk_params *params, void **ret_self, struct vdisk_error *err)
+{
+    struct engine *engine = calloc(1, sizeof *engine);
+    if (!engine)
+        return vd_native_fail(err, VD_E_NO_MEMORY, "opening '%s': out of memory",
+                              vd_native_params_name(params));
+    engine->params = params;
+    int r = vd_native_settings_take(params, &engine->settings, err);
+    if (r >= 0)
+        r = server_new(params, &engine->settings, &engine->server, err);
+    if (r < 0)
+        engine_unload(engine);
+    else
+        *ret_self = engine;
+    return r;
 }
 
 static int engine_prepare(void *self, struct vdisk_error *err)
@@ -147,14 +157,15 @@ static int engine_disconnect(void *self, struct vdisk_error *err)
 static struct vd_vmdk_options options_of(const struct engine *engine)
 {
     uint32_t flags = engine->params->flags;
-    struct vd_vmdk_options options = {.log = vd_native_log()};
+    struct vd_vmdk_options options = {.log = log_of(&engine->settings)};
     if (flags & VDISK_READ_ONLY)
         options.flags |= VD_VMDK_READ_ONLY;
     if (flags & VDISK_SINGLE_LINK)
         options.flags |= VD_VMDK_SINGLE_LINK;
     if (flags & VDISK_UNBUFFERED)
         options.flags |= VD_VMDK_UNBUFFERED;
-    if (flags & VDISK_ALLOW_OUTSIDE)
+    if (flags & VDISK_ALLOW_OUTSIDE ||
+        vd_settings_number(&engine->settings, VD_SETTING_ALLOW_OUTSIDE, 0) != 0)
         options.flags |= VD_VMDK_ALLOW_OUTSIDE;
     return options;
 }
@@ -211,14 +222,15 @@ static int find_disk(const struct engine *engine, const struct vd_vmdk_options *
                      struct vd_disk **ret, struct vd_error *err)
 {
     struct vd_transport_place place = {0};
-    const struct vd_transport_request request = {
+    struct vd_transport_request request = {
         .place = &place,
         .path = engine->params->path,
         .local = options,
         .compression = compression_of(engine->params),
         .nfc_port = engine->params->nfc_port,
-        .log = vd_native_log(),
+        .log = options->log,
     };
+    vd_settings_to_request(&engine->settings, &request);
     int r = engine->server ? vd_server_place(engine->server, &place, err) : VD_OK;
     return r < 0 ? r : vd_transport_open(&request, ret, err);
 }

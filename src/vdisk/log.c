@@ -55,6 +55,19 @@ static void VD_PRINTF(3, 0)
     tell(data, (int)level, line);
 }
 
+static void VD_PRINTF(3, 0)
+    emit_brief(void *unused, enum vd_log_level level, const char *fmt, va_list args)
+{
+    if (level < VD_LOG_DEBUG)
+        emit(unused, level, fmt, args);
+}
+
+const struct vd_log *vd_native_log_brief(void)
+{
+    static const struct vd_log log = {.emit = emit_brief};
+    return &log;
+}
+
 const struct vd_log *vd_native_log(void)
 {
     static const struct vd_log log = {.emit = emit};

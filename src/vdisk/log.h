@@ -8,5 +8,7 @@
 
 /* For the floors below, and for everything told here. */
 const struct vd_log *vd_native_log(void);
+/* The same without VD_LOG_DEBUG. */
+const struct vd_log *vd_native_log_brief(void);
 
 #endif

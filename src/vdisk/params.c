@@ -64,6 +64,7 @@ static const size_t strings[] = {
     offsetof(struct vdisk_params, snapshot),      offsetof(struct vdisk_params, transports),
     offsetof(struct vdisk_params, identity),      offsetof(struct vdisk_params, fcd_id),
     offsetof(struct vdisk_params, fcd_datastore), offsetof(struct vdisk_params, fcd_snapshot),
+    offsetof(struct vdisk_params, settings),
 };
 
 static char **string_at(struct vdisk_params *params, size_t i)
@@ -140,6 +141,11 @@ static int check(const struct vdisk_params *params, struct vdisk_error *err)
                               "inside 0x%x and 0",
                               vd_native_params_name(params), params->flags, params->reserved,
                               (unsigned)KNOWN_FLAGS);
+    if (params->libdir && params->settings)
+        return vd_native_fail(err, VD_E_NOT_SUPPORTED,
+                              "opening '%s': settings are for the built-in engine; a VixDiskLib in "
+                              "'libdir' reads them from a config_file",
+                              vd_native_params_name(params));
     const char *fault = params_fault(params);
     if (fault)
         return vd_native_fail(err, VD_E_INVALID_ARG, "opening '%s': %s",

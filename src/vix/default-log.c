@@ -26,7 +26,7 @@ static struct {
 /* "<tmpDirectory>/vmware-<user>", malloc'd. */
 static char *folder_path(void)
 {
-    VD_FREE char *temporary = vd_vix_config_text("tmpDirectory");
+    VD_FREE char *temporary = vd_vix_config_text(VD_SETTING_TMP_DIRECTORY);
     const char *base = temporary ? temporary : "/tmp";
     VD_FREE char *entry = malloc(USER_ENTRY_BYTES);
     if (!entry)
@@ -88,7 +88,7 @@ static void open_once_locked(void)
     if (place.tried)
         return;
     place.tried = true;
-    VD_FREE char *named = vd_vix_config_text("log.fileName");
+    VD_FREE char *named = vd_vix_config_text(VD_SETTING_LOG_FILE);
     place.fd = named ? open_for_append(AT_FDCWD, named) : open_default();
 }
 

@@ -5,10 +5,6 @@
 #include "vix/connection.h"
 #include "vix/report.h"
 
-/* Unset, a descriptor names files in the disk's own folder tree only, since a disk can come from
- * anywhere. */
-#define ALLOW_OUTSIDE_NAME "vixDiskLib.disklib.AllowOutsideFolder"
-
 int vd_vix_local_path(const char *doing, const char *path, struct vd_error *err)
 {
     if (!path || path[0] == '\0')
@@ -38,7 +34,9 @@ int vd_vix_local_target(const char *doing, VixDiskLibConnection connection, cons
 
 struct vd_vmdk_options vd_vix_local_options(unsigned flags)
 {
-    if (vd_vix_config_u64(ALLOW_OUTSIDE_NAME, 0) != 0)
+    /* Unset, a descriptor names files in the disk's own folder tree only, since a disk can come
+     * from anywhere. */
+    if (vd_vix_config_number(VD_SETTING_ALLOW_OUTSIDE, 0) != 0)
         flags |= VD_VMDK_ALLOW_OUTSIDE;
     return (struct vd_vmdk_options){.log = vd_vix_log(), .flags = flags};
 }

@@ -11,7 +11,6 @@
 #include "vix/error-text.h"
 #include "vix/fork.h"
 
-#define VERBOSE 5 /* of vixDiskLib.transport.LogLevel, 0 to 6 */
 
 struct callbacks {
     bool wanted; /* between the first Init and the last Exit */
@@ -101,7 +100,7 @@ static void emit(void *data, enum vd_log_level level, const char *fmt, va_list a
     struct callbacks current = current_callbacks();
     if (!current.wanted)
         return;
-    if (level >= VD_LOG_DEBUG && vd_vix_config_u64("vixDiskLib.transport.LogLevel", 3) < VERBOSE)
+    if (level >= VD_LOG_DEBUG && vd_vix_config_number(VD_SETTING_LOG_LEVEL, 3) < VD_SETTING_VERBOSE)
         return;
 
     char line[VD_VIX_LINE_BYTES];

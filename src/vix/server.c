@@ -10,14 +10,6 @@
 #include "vix/local.h"
 #include "vix/report.h"
 
-#define UNVERIFIED_NAME "vixDiskLib.vdisk.unverifiedTls"
-#define LEGACY_NAME     "vixDiskLib.vdisk.legacyTls"
-#define SIMULATOR_NAME  "vixDiskLib.vdisk.simulator"
-#define CA_FILE_NAME    "vixDiskLib.vdisk.caFile"
-
-#define MAX_WAIT_MS     3600000u /* no setting makes a call wait longer for one answer */
-#define BUFFER_BYTES    65536u
-
 static bool given(const char *text)
 {
     return text && text[0] != '\0';
@@ -57,52 +49,32 @@ int vd_vix_server_new(const struct vd_vix_params *params, const struct vd_vix_ac
                       struct vd_server **ret, struct vd_error *err)
 {
     const VixDiskLibConnectParams *given_params = &params->params;
-    VD_FREE char *ca_file = vd_vix_config_text(CA_FILE_NAME);
+    VD_CLEANUP(vd_settings_done) struct vd_settings settings = {0};
     struct vd_server_options options = {.snapshot = access->snapshot, .modes = access->modes};
     options.login.log = vd_vix_log();
     options.login.server = (struct vd_http_options){
         .host = given_params->serverName,
         .port = (uint16_t)given_params->port,
-        .trust = {.host_name = given_params->serverName,
-                  .thumbprint = given_params->thumbPrint,
-                  .ca_file = ca_file,
-                  .legacy = vd_vix_config_u64(LEGACY_NAME, 0) != 0,
-                  .unverified = !given(given_params->thumbPrint) &&
-                                vd_vix_config_u64(UNVERIFIED_NAME, 0) != 0},
+        .trust = {.host_name = given_params->serverName, .thumbprint = given_params->thumbPrint},
     };
+    int r = vd_vix_config_copy(&settings, err);
+    if (r < 0)
+        return r;
+    vd_settings_to_trust(&settings, &options.login.server.trust);
     take_credentials(given_params, &options.login);
     take_spec(given_params, &options);
     return vd_server_new(&options, ret, err);
 }
 
-/* --- settings of the way there --- */
+/* --- the way there --- */
 
-static uint32_t wait_ms(const char *name, uint32_t otherwise)
+static int take_settings(struct vd_transport_request *request, struct vd_error *err)
 {
-    return (uint32_t)VD_MIN(vd_vix_config_u64(name, otherwise), (uint64_t)MAX_WAIT_MS);
-}
-
-/* Each of BUFFER_BYTES; too many are told by who opens the disk. */
-static uint32_t buffer_bytes(void)
-{
-    uint64_t units =
-        vd_vix_config_u64("vixDiskLib.nfcAio.Session.BufSizeIn64KB",
-                          vd_vix_config_u64("vixDiskLib.nfcAio.Session.BufSizeIn64K", 0));
-    return (uint32_t)VD_MIN(units, (uint64_t)UINT32_MAX / BUFFER_BYTES) * BUFFER_BYTES;
-}
-
-static void take_settings(struct vd_transport_request *request)
-{
-    uint32_t request_ms = wait_ms("vixDiskLib.nfc.RequestTimeoutMs", 0);
-    request->nfc_connect_ms = wait_ms("vixDiskLib.nfc.AcceptTimeoutMs", 0);
-    request->nfc_read_ms = wait_ms("vixDiskLib.nfc.ReadTimeoutsMs", request_ms);
-    request->nfc_write_ms = wait_ms("vixDiskLib.nfc.WriteTimeoutsMs", request_ms);
-    request->nfc_buffer_bytes = buffer_bytes();
-    request->nfc_buffer_count = (uint32_t)VD_MIN(
-        vd_vix_config_u64("vixDiskLib.nfcAio.Session.BufCount", 0), (uint64_t)UINT32_MAX);
-    request->legacy_tls = vd_vix_config_u64(LEGACY_NAME, 0) != 0;
-    request->unverified_tls = vd_vix_config_u64(UNVERIFIED_NAME, 0) != 0;
-    request->simulator = vd_vix_config_u64(SIMULATOR_NAME, 0) != 0;
+    VD_CLEANUP(vd_settings_done) struct vd_settings settings = {0};
+    int r = vd_vix_config_copy(&settings, err);
+    if (r == VD_OK)
+        vd_settings_to_request(&settings, request);
+    return r;
 }
 
 static int take_compression(const char *path, uint32 flags, enum vd_transport_compression *ret,
@@ -165,8 +137,9 @@ int vd_vix_server_open(struct vd_server *server, const struct vd_vix_params *par
         .nfc_port = params->params.nfcHostPort,
         .log = vd_vix_log(),
     };
-    take_settings(&request);
-    int r = take_compression(path, flags, &request.compression, err);
+    int r = take_settings(&request, err);
+    if (r == VD_OK)
+        r = take_compression(path, flags, &request.compression, err);
     if (r == VD_OK)
         r = vd_server_place(server, &place, err);
     if (r == VD_OK)

@@ -387,6 +387,28 @@ static bool log_tells(const char *folder, const char *name, const char *text)
     return told_it;
 }
 
+/* A line that means nothing costs its setting, and is told. */
+static void bad_lines(const char *folder)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/bad-config", folder);
+    FILE *file = fopen(path, "w");
+    if (!file ||
+        fputs("other.product = 1\nvixDiskLib.nfc.ReadTimeoutsMs = soon\n"
+              "vixDiskLib.nfc.ReadTimeout = 1\n",
+              file) < 0 ||
+        fclose(file) != 0)
+        abort();
+    is(VixDiskLib_InitEx(6, 5, on_log, on_warn, NULL, NULL, path), VIX_OK,
+       "InitEx, a configuration with bad lines");
+    ok(strstr(told.warn, "line 2: vixDiskLib.nfc.ReadTimeoutsMs is 'soon', expected a number"),
+       "a bad value is told in a warning");
+    ok(strstr(told.warn, "line 3: no setting is called 'vixDiskLib.nfc.ReadTimeout'"),
+       "and so is a name that is none");
+    ok(!strstr(told.warn, "other.product"), "but not what others use");
+    VixDiskLib_Exit();
+}
+
 /* The file named in the configuration gets what no callback takes. */
 static void default_log(const char *folder)
 {
@@ -403,6 +425,8 @@ static void default_log(const char *folder)
        "InitEx, a configuration that is not there");
     ok(strstr(told.warn, "/no/such/config"), "it is named in a warning");
     VixDiskLib_Exit();
+    forget();
+    bad_lines(folder);
 }
 
 int main(void)

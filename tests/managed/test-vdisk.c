@@ -136,6 +136,35 @@ static void clones(const struct vdisk_params *params, const char *want, size_t b
     ok(vdisk_grow(params, 1 << 30, NULL) < 0, "nor grow");
 }
 
+/* How the server is reached and trusted, given as lines of text. */
+static void settings(struct vdisk_params params)
+{
+    char *value = NULL;
+    params.settings = "vixDiskLib.nfcAio.Session.BufSizeIn64KB = 32\n"
+                      "vixDiskLib.nfcAio.Session.BufCount = 16\n";
+    refused(&params, VDISK_E_INVALID_ARG, "more than 16 MiB of buffers");
+    params.settings = "vixDiskLib.nfc.ReadTimeoutMs = 1";
+    refused(&params, VDISK_E_INVALID_ARG, "a setting that is none");
+    params.thumbprint = NULL;
+    params.settings = "vixDiskLib.vdisk.unverifiedTls = 1\nvixDiskLib.nfc.ReadTimeoutsMs = 20000\n"
+                      "vixDiskLib.nfcAio.Session.BufSizeIn64KB = 1\n";
+    struct vdisk *disk = open_with(&params, "whoever it is");
+    is(vdisk_close(disk, NULL), 0, "whoever it is: close");
+    params.thumbprint = told("VD_THUMBPRINT");
+    params.flags = 0;
+    params.settings = NULL;
+    disk = open_with(&params, "a real server");
+    ok(vdisk_meta_set(disk, "comment", "new", NULL) < 0, "its database is not written");
+    is(vdisk_close(disk, NULL), 0, "a real server: close");
+    params.settings = "vixDiskLib.vdisk.simulator = 1";
+    disk = open_with(&params, "the simulator");
+    is(vdisk_meta_set(disk, "comment", "new", NULL), 0, "its database is written");
+    is(vdisk_meta_get(disk, "comment", &value, NULL), 0, "and read");
+    is_text(value, "new", "with the new value");
+    vdisk_free(value);
+    is(vdisk_close(disk, NULL), 0, "the simulator: close");
+}
+
 int main(void)
 {
     size_t bytes;
@@ -147,6 +176,7 @@ int main(void)
     tells(disk, web, bytes);
     is(vdisk_close(disk, NULL), 0, "close");
     clones(&params, web, bytes);
+    settings(params);
 
     params.flags = VDISK_FASTLZ;
     disk = open_with(&params, "for writing");
