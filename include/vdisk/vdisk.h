@@ -309,7 +309,10 @@ struct vdisk_create_params {
     }
 
 /* Makes the disk params->path, which reads as zeros. Nothing is overwritten (VDISK_E_EXISTS), and a
- * failure leaves no files behind. */
+ * failure leaves no files behind. On a server, where the built-in engine has the server do it (also
+ * grow and remove a disk), it is of the type VDISK_TYPE_VMFS_THIN or VDISK_TYPE_VMFS_FLAT and of
+ * whole KiB; it belongs to no virtual machine, and where params->vmx_spec names one, that has no
+ * part in it. */
 int vdisk_create(const struct vdisk_params *params, const struct vdisk_create_params *create,
                  struct vdisk_error *error);
 

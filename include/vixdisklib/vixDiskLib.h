@@ -561,7 +561,8 @@ VixError VixDiskLib_EndAccess(const VixDiskLibConnectParams *connectParams, cons
  * 100 after success only; its result is ignored. */
 
 /* Nothing is overwritten (VIX_E_FILE_ALREADY_EXISTS); a failure leaves no files behind. A
- * STREAM_OPTIMIZED disk is empty for good, since such disks do not open for writing. */
+ * STREAM_OPTIMIZED disk is empty for good, since such disks do not open for writing. On a server
+ * the types are VMFS_FLAT and VMFS_THIN, and the capacity is an even number of sectors. */
 VixError VixDiskLib_Create(const VixDiskLibConnection connection, const char *path,
                            const VixDiskLibCreateParams *createParams,
                            VixDiskLibProgressFunc progressFunc, void *progressCallbackData);

@@ -96,7 +96,8 @@
     X(PARENT_TYPE,      NOT_SUPPORTED, ENOTSUP,      16068, "the disk cannot be a parent")         \
     X(ATTACH_ROOT,      INVALID_ARG,   EINVAL,       16069, "the disk is not a child")             \
     X(CHAIN_TOO_LONG,   NOT_SUPPORTED, ELOOP,        16028, "too many links in the chain")         \
-    X(PARTIAL_CHAIN,    PARTIAL_CHAIN, ENXIO,        16003, "needs the parent, which is not open")
+    X(PARTIAL_CHAIN,    PARTIAL_CHAIN, ENXIO,        16003, "needs the parent, which is not open") \
+    X(MIXED_CHAIN,      NOT_SUPPORTED, ENOTSUP,      16030, "links on this machine and on a server")
 
 /* The way to another machine, and what answers there. */
 #define VD_ERRORS_NET(X)                                                                           \

@@ -159,90 +159,122 @@ static int look_at(void *data, const struct vd_vsphere_datastore *datastore)
     return VD_OK;
 }
 
-static int search_run(const struct vd_transport_request *request, struct search *search,
+/* A path somebody gave, and what he wants with it: "opening". */
+struct given_path {
+    const struct vd_transport_place *place;
+    const char *path;
+    const char *doing;
+};
+
+static int search_run(const struct given_path *given_path, struct search *search,
                       struct vd_error *err)
 {
-    int r = vd_vsphere_datastore_list(request->place->session, look_at, search, err);
+    int r = vd_vsphere_datastore_list(given_path->place->session, look_at, search, err);
     if (r < 0 || search->found == 1)
         return r;
     if (search->found == 0)
-        return vd_error_set(err, VD_E_NOT_FOUND, "opening '%s': no datastore '%.*s' is there",
-                            request->path,
+        return vd_error_set(err, VD_E_NOT_FOUND, "%s '%s': no datastore '%.*s' is there",
+                            given_path->doing, given_path->path,
                             search->moid ? (int)strlen(search->moid) : (int)search->name_length,
                             search->moid ? search->moid : search->name);
     return vd_error_set(err, VD_E_INVALID_ARG,
-                        "opening '%s': %u datastores have that name; name the virtual machine, or "
-                        "the datastore by its reference",
-                        request->path, search->found);
+                        "%s '%s': %u datastores have that name; name the virtual machine, or the "
+                        "datastore by its reference",
+                        given_path->doing, given_path->path, search->found);
 }
 
-static int find_by_name(const struct vd_transport_request *request, struct vd_remote_file *ret,
+static int find_by_name(const struct given_path *given_path, struct vd_remote_file *ret,
                         struct vd_error *err)
 {
-    struct search search = {.name = request->path + 1,
-                            .name_length = strcspn(request->path + 1, "]")};
-    int r = search_run(request, &search, err);
+    struct search search = {.name = given_path->path + 1,
+                            .name_length = strcspn(given_path->path + 1, "]")};
+    int r = search_run(given_path, &search, err);
     if (r < 0)
         return r;
     memcpy(ret->datastore_moid, search.found_moid, sizeof ret->datastore_moid);
-    return take_path(ret, request->path, err);
+    return take_path(ret, given_path->path, err);
 }
 
-static int find_in_folder(const struct vd_transport_request *request, struct vd_remote_file *ret,
-                          struct vd_error *err)
+static int path_in_folder(const struct given_path *given_path, char **ret, struct vd_error *err)
 {
-    struct search search = {.moid = request->place->datastore_moid};
-    const char *folder = given(request->place->folder) ? request->place->folder : "";
-    int r = search_run(request, &search, err);
+    struct search search = {.moid = given_path->place->datastore_moid};
+    const char *folder = given(given_path->place->folder) ? given_path->place->folder : "";
+    int r = search_run(given_path, &search, err);
     if (r < 0)
         return r;
     size_t size =
-        strlen(search.found_name) + strlen(folder) + strlen(request->path) + sizeof "[] /";
-    VD_FREE char *path = size <= MAX_PATH_BYTES ? malloc(size) : NULL;
+        strlen(search.found_name) + strlen(folder) + strlen(given_path->path) + sizeof "[] /";
+    char *path = size <= MAX_PATH_BYTES ? malloc(size) : NULL;
     if (!path)
         return vd_error_set(err, size <= MAX_PATH_BYTES ? VD_E_NO_MEMORY : VD_E_NAME_TOO_LONG,
-                            "opening '%s': its path is too long", request->path);
+                            "%s '%s': its path is too long", given_path->doing, given_path->path);
     bool slash = folder[0] != '\0' && folder[strlen(folder) - 1] != '/';
     (void)snprintf(path, size, "[%s] %s%s%s", search.found_name, folder, slash ? "/" : "",
-                   request->path); /* it fits */
-    return take_path(ret, path, err);
+                   given_path->path); /* it fits */
+    *ret = path;
+    return VD_OK;
 }
 
-static int find_on_datastore(const struct vd_transport_request *request, struct vd_remote_file *ret,
+static int find_on_datastore(const struct given_path *given_path, struct vd_remote_file *ret,
                              struct vd_error *err)
 {
-    const char *moid = request->place->datastore_moid;
-    bool whole = request->path[0] == '[';
+    const char *moid = given_path->place->datastore_moid;
+    bool whole = given_path->path[0] == '[';
     if (!given(moid))
-        return find_by_name(request, ret, err);
+        return find_by_name(given_path, ret, err);
     (void)snprintf(ret->datastore_moid, sizeof ret->datastore_moid, "%s", moid);
-    return whole ? take_path(ret, request->path, err) : find_in_folder(request, ret, err);
+    if (whole)
+        return take_path(ret, given_path->path, err);
+    VD_FREE char *path = NULL;
+    int r = path_in_folder(given_path, &path, err);
+    return r < 0 ? r : take_path(ret, path, err);
 }
 
-static int check_path(const struct vd_transport_request *request, struct vd_error *err)
+static int check_path(const struct given_path *given_path, struct vd_error *err)
 {
-    bool below = given(request->place->datastore_moid) && !given(request->place->vm_moid);
-    if (!given(request->path))
-        return vd_error_set(err, VD_E_INVALID_ARG, "opening a disk: no path is given");
-    if (request->path[0] == '[' ? strchr(request->path, ']') != NULL : below)
+    const struct vd_transport_place *place = given_path->place;
+    const char *path = given_path->path;
+    bool below = given(place->datastore_moid) && !given(place->vm_moid);
+    if (!given(path))
+        return vd_error_set(err, VD_E_INVALID_ARG, "%s a disk: no path is given",
+                            given_path->doing);
+    if (path[0] == '[' ? strchr(path, ']') != NULL : below)
         return VD_OK;
     return vd_error_set(err, VD_E_NOT_FOUND,
-                        "opening '%s': no path on a datastore, '[datastore] folder/name.vmdk', on "
-                        "a connection to a server",
-                        request->path);
+                        "%s '%s': no path on a datastore, '[datastore] folder/name.vmdk', on a "
+                        "connection to a server",
+                        given_path->doing, path);
+}
+
+int vd_remote_path(const struct vd_transport_place *place, const char *path, const char *doing,
+                   char **ret, struct vd_error *err)
+{
+    const struct given_path given_path = {.place = place, .path = path, .doing = doing};
+    int r = check_path(&given_path, err);
+    if (r < 0)
+        return r;
+    if (path[0] != '[')
+        return path_in_folder(&given_path, ret, err);
+    char *copy = strdup(path);
+    if (!copy)
+        return vd_error_set(err, VD_E_NO_MEMORY, "%s '%s': out of memory", doing, path);
+    *ret = copy;
+    return VD_OK;
 }
 
 int vd_remote_file_find(const struct vd_transport_request *request, struct vd_remote_file *ret,
                         struct vd_error *err)
 {
+    const struct given_path given_path = {
+        .place = request->place, .path = request->path, .doing = "opening"};
     *ret = (struct vd_remote_file){0};
     if (given(request->place->disk_id))
         return find_fcd(request, ret, err);
-    int r = check_path(request, err);
+    int r = check_path(&given_path, err);
     if (r < 0)
         return r;
     return given(request->place->vm_moid) ? find_in_vm(request, ret, err)
-                                          : find_on_datastore(request, ret, err);
+                                          : find_on_datastore(&given_path, ret, err);
 }
 
 void vd_remote_file_done(struct vd_remote_file *file)

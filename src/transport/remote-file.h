@@ -21,6 +21,10 @@ struct vd_remote_file {
  * means the file that the snapshot froze. `ret` is the caller's to end, also on failure. */
 VD_MUST_CHECK int vd_remote_file_find(const struct vd_transport_request *request,
                                       struct vd_remote_file *ret, struct vd_error *err);
+/* The whole path, "[ds] vm/vm.vmdk", of one on a place; malloc'd. `doing` is the head of a
+ * sentence: "removing". */
+VD_MUST_CHECK int vd_remote_path(const struct vd_transport_place *place, const char *path,
+                                 const char *doing, char **ret, struct vd_error *err);
 void vd_remote_file_done(struct vd_remote_file *file);
 
 #endif

@@ -9,7 +9,7 @@
 #include "ops/clone-path.h"
 #include "ops/grow.h"
 #include "ops/unlink.h"
-#include "transport/server.h"
+#include "transport/server-disk.h"
 #include "vdisk/blocks.h"
 #include "vdisk/engine-settings.h"
 #include "vdisk/engine-types.h"
@@ -374,33 +374,26 @@ static int engine_meta_keys(void *self, char **ret, struct vdisk_error *err)
     return 0;
 }
 
-/* What is done with files of this machine. */
-static int check_local(const struct engine *engine, const char *doing, struct vd_error *err)
-{
-    if (!engine->server)
-        return VD_OK;
-    return vd_error_set(err, VD_E_NOT_SUPPORTED, "%s '%s': not possible on a server", doing,
-                        vd_native_params_name(engine->params));
-}
-
 static int engine_create(void *self, const struct vdisk_create_params *create,
                          struct vdisk_error *err)
 {
     const struct engine *engine = self;
+    const char *path = engine->params->path;
+    const char *name = vd_native_params_name(engine->params);
     struct vd_error told = VD_ERROR_INIT;
     struct vd_native_progress progress;
-    int r = check_local(engine, "creating", &told);
     struct vd_vmdk_create_params params = {
         .capacity_sectors = create->capacity_bytes / VD_SECTOR_BYTES,
         .hw_version = create->hw_version,
     };
+    int r = vd_native_type_of(name, create, &params.type, &told);
     if (r == VD_OK)
-        r = vd_native_type_of(engine->params->path, create, &params.type, &told);
-    if (r == VD_OK)
-        r = vd_native_adapter_of(engine->params->path, create, &params.adapter, &told);
+        r = vd_native_adapter_of(name, create, &params.adapter, &told);
     vd_native_progress_init(&progress, create);
-    if (r == VD_OK)
-        r = vd_vmdk_create(engine->params->path, &params, NULL, &progress.progress, &told);
+    if (r == VD_OK && engine->server)
+        r = vd_server_disk_create(engine->server, path, &params, &progress.progress, &told);
+    else if (r == VD_OK)
+        r = vd_vmdk_create(path, &params, NULL, &progress.progress, &told);
     return vd_native_progress_end(&progress, r < 0 ? vd_native_fail_from(err, r, &told) : 0);
 }
 
@@ -453,9 +446,9 @@ static int engine_grow(void *self, uint64_t capacity_sectors, struct vdisk_error
         .update_geometry = true,
     };
     struct vd_error told = VD_ERROR_INIT;
-    int r = check_local(engine, "growing", &told);
-    if (r == VD_OK)
-        r = vd_grow(engine->params->path, &options, &params, NULL, &told);
+    int r = engine->server ? vd_server_disk_grow(engine->server, engine->params->path,
+                                                 capacity_sectors, NULL, &told)
+                           : vd_grow(engine->params->path, &options, &params, NULL, &told);
     return r < 0 ? vd_native_fail_from(err, r, &told) : 0;
 }
 
@@ -464,9 +457,8 @@ static int engine_unlink(void *self, struct vdisk_error *err)
     const struct engine *engine = self;
     const struct vd_vmdk_options options = options_of(engine);
     struct vd_error told = VD_ERROR_INIT;
-    int r = check_local(engine, "removing", &told);
-    if (r == VD_OK)
-        r = vd_unlink(engine->params->path, &options, false, &told);
+    int r = engine->server ? vd_server_disk_unlink(engine->server, engine->params->path, &told)
+                           : vd_unlink(engine->params->path, &options, false, &told);
     return r < 0 ? vd_native_fail_from(err, r, &told) : 0;
 }
 

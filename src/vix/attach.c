@@ -18,10 +18,15 @@ static int check_handles(VixDiskLibHandle parent, VixDiskLibHandle child, struct
                         (const void *)parent);
 }
 
-/* Links are joined as files of this machine. */
+/* Links are joined as files of this machine: a server's disk is one whole to who reads it. */
 static int check_local(const struct vd_vix_disk *parent, const struct vd_vix_disk *child,
                        struct vd_error *err)
 {
+    if (parent->remote != child->remote)
+        return vd_error_set(err, VD_E_MIXED_CHAIN,
+                            "attaching '%s' to '%s': one of them is on a server and the other on "
+                            "this machine, and links of a chain are at one place",
+                            vd_disk_path(child->disk), vd_disk_path(parent->disk));
     int r = vd_vix_disk_check_local(parent, "attaching to", err);
     return r < 0 ? r : vd_vix_disk_check_local(child, "attaching", err);
 }

@@ -27,6 +27,15 @@ int vd_vix_connection_get(VixDiskLibConnection handle, struct vd_vix_connection 
     return VD_OK;
 }
 
+int vd_vix_connection_check_change(const struct vd_vix_connection *connection, const char *doing,
+                                   const char *path, struct vd_error *err)
+{
+    if (!connection->server || !connection->read_only)
+        return VD_OK;
+    return vd_error_set(err, VD_E_READ_ONLY, "%s '%s': the connection is for reading only", doing,
+                        path ? path : "");
+}
+
 void vd_vix_connections_end(void)
 {
     struct vd_vix_node *node;

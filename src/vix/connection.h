@@ -22,6 +22,12 @@ struct vd_vix_connection {
 /* With a reference, which vd_vix_put of its node gives back. */
 VD_MUST_CHECK int vd_vix_connection_get(VixDiskLibConnection handle, struct vd_vix_connection **ret,
                                         struct vd_error *err);
+/* May files be made, changed or removed there? A connection to a server that is for reading:
+ * VD_E_READ_ONLY; on this machine it says how disks are opened, no more. `doing` is the head of a
+ * sentence: "removing". */
+VD_MUST_CHECK int vd_vix_connection_check_change(const struct vd_vix_connection *connection,
+                                                 const char *doing, const char *path,
+                                                 struct vd_error *err);
 /* Ends every one, when the library ends. */
 void vd_vix_connections_end(void);
 

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "transport/server-disk.h"
 #include "vix/disk.h"
 #include "vix/export.h"
 #include "vix/local.h"
@@ -51,15 +52,21 @@ static int take_params(const char *path, const VixDiskLibCreateParams *from,
     return r;
 }
 
-static int disk_create(VixDiskLibConnection connection, const char *path,
+static int disk_create(const struct vd_vix_connection *connection, const char *path,
                        const VixDiskLibCreateParams *from, const struct vd_progress *progress,
                        struct vd_error *err)
 {
     struct vd_vmdk_create_params params;
-    int r = vd_vix_local_target("creating", connection, path, err);
+    int r = vd_vix_connection_check_change(connection, "creating", path, err);
+    if (r == VD_OK && !connection->server)
+        r = vd_vix_local_path("creating", path, err);
     if (r == VD_OK)
-        r = take_params(path, from, &params, err);
-    return r < 0 ? r : vd_vmdk_create(path, &params, NULL, progress, err);
+        r = take_params(path ? path : "", from, &params, err);
+    if (r < 0)
+        return r;
+    return connection->server
+               ? vd_server_disk_create(connection->server, path, &params, progress, err)
+               : vd_vmdk_create(path, &params, NULL, progress, err);
 }
 
 VD_VIX_EXPORT VixError VixDiskLib_Create(const VixDiskLibConnection connection, const char *path,
@@ -68,9 +75,14 @@ VD_VIX_EXPORT VixError VixDiskLib_Create(const VixDiskLibConnection connection, 
                                          void *progressCallbackData)
 {
     struct vd_error err = VD_ERROR_INIT;
+    struct vd_vix_connection *found;
     struct vd_vix_progress progress;
     vd_vix_progress_init(&progress, progressFunc, progressCallbackData);
-    int r = disk_create(connection, path, createParams, &progress.progress, &err);
+    int r = vd_vix_connection_get(connection, &found, &err);
+    if (r == VD_OK) {
+        r = disk_create(found, path, createParams, &progress.progress, &err);
+        vd_vix_put(&found->node);
+    }
     return vd_vix_result("VixDiskLib_Create", vd_vix_progress_end(&progress, r), &err);
 }
 

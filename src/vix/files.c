@@ -6,6 +6,8 @@
 #include "ops/grow.h"
 #include "ops/rename.h"
 #include "ops/unlink.h"
+#include "transport/server-disk.h"
+#include "vix/connection.h"
 #include "vix/export.h"
 #include "vix/local.h"
 #include "vix/progress.h"
@@ -13,14 +15,44 @@
 #include "vix/report.h"
 #include "vmdk/check.h"
 
+static int disk_unlink(const struct vd_vix_connection *connection, const char *path,
+                       struct vd_error *err)
+{
+    struct vd_vmdk_options options = vd_vix_local_options(0);
+    int r = vd_vix_connection_check_change(connection, "removing", path, err);
+    if (r < 0)
+        return r;
+    if (connection->server)
+        return vd_server_disk_unlink(connection->server, path, err);
+    r = vd_vix_local_path("removing", path, err);
+    return r < 0 ? r : vd_unlink(path, &options, false, err);
+}
+
 VD_VIX_EXPORT VixError VixDiskLib_Unlink(VixDiskLibConnection connection, const char *path)
 {
     struct vd_error err = VD_ERROR_INIT;
-    struct vd_vmdk_options options = vd_vix_local_options(0);
-    int r = vd_vix_local_target("removing", connection, path, &err);
-    if (r == VD_OK)
-        r = vd_unlink(path, &options, false, &err);
+    struct vd_vix_connection *found;
+    int r = vd_vix_connection_get(connection, &found, &err);
+    if (r == VD_OK) {
+        r = disk_unlink(found, path, &err);
+        vd_vix_put(&found->node);
+    }
     return vd_vix_result("VixDiskLib_Unlink", r, &err);
+}
+
+static int disk_grow(const struct vd_vix_connection *connection, const char *path,
+                     const struct vd_grow_params *params, const struct vd_progress *progress,
+                     struct vd_error *err)
+{
+    struct vd_vmdk_options options = vd_vix_local_options(0);
+    int r = vd_vix_connection_check_change(connection, "growing", path, err);
+    if (r < 0)
+        return r;
+    if (connection->server)
+        return vd_server_disk_grow(connection->server, path, params->capacity_sectors, progress,
+                                   err);
+    r = vd_vix_local_path("growing", path, err);
+    return r < 0 ? r : vd_grow(path, &options, params, progress, err);
 }
 
 VD_VIX_EXPORT VixError VixDiskLib_Grow(VixDiskLibConnection connection, const char *path,
@@ -29,17 +61,30 @@ VD_VIX_EXPORT VixError VixDiskLib_Grow(VixDiskLibConnection connection, const ch
                                        void *progressCallbackData)
 {
     struct vd_error err = VD_ERROR_INIT;
-    struct vd_vmdk_options options = vd_vix_local_options(0);
     const struct vd_grow_params params = {
         .capacity_sectors = capacity,
         .update_geometry = updateGeometry != 0,
     };
+    struct vd_vix_connection *found;
     struct vd_vix_progress progress;
     vd_vix_progress_init(&progress, progressFunc, progressCallbackData);
-    int r = vd_vix_local_target("growing", connection, path, &err);
-    if (r == VD_OK)
-        r = vd_grow(path, &options, &params, &progress.progress, &err);
+    int r = vd_vix_connection_get(connection, &found, &err);
+    if (r == VD_OK) {
+        r = disk_grow(found, path, &params, &progress.progress, &err);
+        vd_vix_put(&found->node);
+    }
     return vd_vix_result("VixDiskLib_Grow", vd_vix_progress_end(&progress, r), &err);
+}
+
+/* Which server it is on is not said. */
+static int check_renamed(const char *path, struct vd_error *err)
+{
+    if (!path || path[0] != '[')
+        return VD_OK;
+    return vd_error_set(err, VD_E_NOT_SUPPORTED,
+                        "renaming '%s': a path on a datastore, and VixDiskLib_Rename takes no "
+                        "connection to a server",
+                        path);
 }
 
 static int disk_rename(const char *from, const char *to, struct vd_error *err)
@@ -47,7 +92,11 @@ static int disk_rename(const char *from, const char *to, struct vd_error *err)
     struct vd_vmdk_options options = vd_vix_local_options(0);
     if (!vd_vix_registry_is_open())
         return vd_error_set(err, VD_E_NOT_INITIALISED, "the library is not initialised");
-    int r = vd_vix_local_path("renaming", from, err);
+    int r = check_renamed(from, err);
+    if (r == VD_OK)
+        r = check_renamed(to, err);
+    if (r == VD_OK)
+        r = vd_vix_local_path("renaming", from, err);
     if (r == VD_OK)
         r = vd_vix_local_path("renaming into", to, err);
     return r < 0 ? r : vd_rename(from, to, &options, err);

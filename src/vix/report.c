@@ -11,7 +11,6 @@
 #include "vix/error-text.h"
 #include "vix/fork.h"
 
-
 struct callbacks {
     bool wanted; /* between the first Init and the last Exit */
     VixDiskLibGenericLogFunc *log;

@@ -182,9 +182,136 @@ static void bad_paths(VixDiskLibConnection connection)
           VIX_E_INVALID_ARG, "0x30", "two compressions");
     VixDiskLibHandle disk = NULL;
     ok(VixDiskLib_Open(connection, "[ds1] web/none.vmdk", RO, &disk) != VIX_OK, "nor for reading");
-    is(VixDiskLib_Unlink(connection, WEB), VIX_E_NOT_SUPPORTED, "Unlink there");
-    is(VixDiskLib_Grow(connection, WEB, 1 << 20, FALSE, NULL, NULL), VIX_E_NOT_SUPPORTED, "Grow");
-    is(VixDiskLib_CheckRepair(connection, WEB, FALSE), VIX_E_NOT_SUPPORTED, "CheckRepair");
+}
+
+#define NEW_DISK "[ds1] web/new.vmdk"
+
+static Bool on_progress(void *cb_data, int percent)
+{
+    int *last = cb_data;
+    ok(percent > *last && percent <= 100, "progress: %d after %d", percent, *last);
+    *last = percent;
+    return TRUE;
+}
+
+/* `warn` has the words of the call before. */
+static void says(VixError got, VixError want, const char *words, const char *what)
+{
+    is(got, want, "%s", what);
+    if (!ok(strstr(heard.warn, words) != NULL, "%s: it says '%s'", what, words))
+        printf("# %s\n", heard.warn);
+    forget();
+}
+
+static uint64 capacity_of(VixDiskLibConnection connection, const char *path)
+{
+    VixDiskLibInfo *info = NULL;
+    VixDiskLibHandle disk = open_disk(connection, path, RO, path);
+    is(VixDiskLib_GetInfo(disk, &info), VIX_OK, "%s: GetInfo", path);
+    uint64 capacity = info ? info->capacity : 0;
+    VixDiskLib_FreeInfo(info);
+    is(VixDiskLib_Close(disk), VIX_OK, "%s: Close", path);
+    return capacity;
+}
+
+/* Made, grown and removed by the server, which has no machine with this disk. */
+static void whole_disks(void)
+{
+    int percent = -1;
+    VixDiskLibCreateParams create = {.diskType = VIXDISKLIB_DISK_VMFS_THIN,
+                                     .adapterType = VIXDISKLIB_ADAPTER_SCSI_BUSLOGIC,
+                                     .hwVersion = 7,
+                                     .capacity = 4096};
+    VixDiskLibConnectParams *params = params_new();
+    params->vmxSpec = NULL;
+    VixDiskLibConnection connection = connect_to(params, false, NULL);
+    is(VixDiskLib_Create(connection, NEW_DISK, &create, on_progress, &percent), VIX_OK, "Create");
+    is(percent, 100, "progress ends at 100");
+    is(capacity_of(connection, NEW_DISK), 4096, "its capacity");
+    forget();
+    says(VixDiskLib_Create(connection, NEW_DISK, &create, NULL, NULL), VIX_E_FILE_ALREADY_EXISTS,
+         NEW_DISK, "Create again");
+    create.diskType = VIXDISKLIB_DISK_MONOLITHIC_SPARSE;
+    says(VixDiskLib_Create(connection, "[ds1] web/x.vmdk", &create, NULL, NULL),
+         VIX_E_NOT_SUPPORTED, "vmfsThin (7)", "Create of a hosted type");
+    create.diskType = VIXDISKLIB_DISK_VMFS_FLAT;
+    create.capacity = 4097;
+    says(VixDiskLib_Create(connection, "[ds1] web/x.vmdk", &create, NULL, NULL), VIX_E_INVALID_ARG,
+         "4097 sectors, expected an even number", "Create with half a KiB");
+    create.capacity = UINT64_MAX;
+    says(VixDiskLib_Create(connection, "[ds1] web/x.vmdk", &create, NULL, NULL), VIX_E_INVALID_ARG,
+         "expected an even number", "Create without bounds");
+    says(VixDiskLib_Create(connection, "/tmp/x.vmdk", &create, NULL, NULL), VIX_E_INVALID_ARG,
+         "expected an even number", "Create here");
+
+    percent = -1;
+    is(VixDiskLib_Grow(connection, NEW_DISK, 8192, TRUE, on_progress, &percent), VIX_OK, "Grow");
+    is(percent, 100, "progress ends at 100");
+    is(capacity_of(connection, NEW_DISK), 8192, "its capacity then");
+    forget();
+    ok(VixDiskLib_Grow(connection, NEW_DISK, 4096, TRUE, NULL, NULL) != VIX_OK, "no Grow to less");
+    is(capacity_of(connection, NEW_DISK), 8192, "which changes nothing");
+    forget();
+    says(VixDiskLib_Grow(connection, "/tmp/x.vmdk", 8192, TRUE, NULL, NULL), VIX_E_FILE_NOT_FOUND,
+         "no path on a datastore", "Grow here");
+    says(VixDiskLib_CheckRepair(connection, NEW_DISK, FALSE), VIX_E_NOT_SUPPORTED,
+         "connection to a server", "CheckRepair there");
+    says(VixDiskLib_Rename(NEW_DISK, "[ds1] web/x.vmdk"), VIX_E_NOT_SUPPORTED,
+         "takes no connection", "Rename there");
+
+    is(VixDiskLib_Unlink(connection, NEW_DISK), VIX_OK, "Unlink");
+    forget();
+    says(VixDiskLib_Unlink(connection, NEW_DISK), VIX_E_FILE_NOT_FOUND, NEW_DISK, "Unlink again");
+    says(VixDiskLib_Unlink(connection, NULL), VIX_E_INVALID_ARG, "no path is given",
+         "Unlink of nothing");
+    is(VixDiskLib_Disconnect(connection), VIX_OK, "Disconnect");
+    VixDiskLib_FreeConnectParams(params);
+}
+
+static void whole_disks_refused(VixDiskLibConnection read_only)
+{
+    VixDiskLibCreateParams create = {.diskType = VIXDISKLIB_DISK_VMFS_THIN,
+                                     .adapterType = VIXDISKLIB_ADAPTER_IDE,
+                                     .capacity = 4096};
+    forget();
+    says(VixDiskLib_Unlink(read_only, WEB), VIX_E_FILE_READ_ONLY, "for reading only",
+         "Unlink on a connection for reading");
+    says(VixDiskLib_Grow(read_only, WEB, 1 << 20, FALSE, NULL, NULL), VIX_E_FILE_READ_ONLY,
+         "for reading only", "Grow on it");
+    says(VixDiskLib_Create(read_only, NEW_DISK, &create, NULL, NULL), VIX_E_FILE_READ_ONLY,
+         "for reading only", "Create on it");
+}
+
+/* A chain cannot be half here and half there. */
+static void mixed_chains(VixDiskLibConnection connection)
+{
+    char path[4096];
+    uint64 space = 0;
+    VixDiskLibConnection local = NULL;
+    VixDiskLibHandle here = NULL;
+    VixDiskLibCreateParams create = {.diskType = VIXDISKLIB_DISK_MONOLITHIC_SPARSE,
+                                     .adapterType = VIXDISKLIB_ADAPTER_IDE,
+                                     .hwVersion = 7,
+                                     .capacity = web_bytes / 512};
+    snprintf(path, sizeof path, "%s/here.vmdk", told("VD_DISKS"));
+    is(VixDiskLib_Connect(NULL, &local), VIX_OK, "a local connection");
+    is(VixDiskLib_Create(local, path, &create, NULL, NULL), VIX_OK, "a disk here");
+    is(VixDiskLib_Open(local, path, 0, &here), VIX_OK, "which is open");
+    VixDiskLibHandle there = open_disk(connection, WEB, RO, "a disk there");
+    VixDiskLibHandle other = open_disk(connection, DATA, RO, "another one there");
+    forget();
+    says(VixDiskLib_IsAttachPossible(there, here), VIX_E_DISK_INVALIDCHAIN, "on a server",
+         "IsAttachPossible of both");
+    says(VixDiskLib_IsAttachPossible(there, other), VIX_E_NOT_SUPPORTED, "on a server",
+         "IsAttachPossible there");
+    is(VixDiskLib_SpaceNeededForClone(there, VIXDISKLIB_DISK_MONOLITHIC_FLAT, &space), VIX_OK,
+       "SpaceNeededForClone");
+    ok(space >= web_bytes, "%llu bytes", (unsigned long long)space);
+    says(VixDiskLib_Attach(there, here), VIX_E_DISK_INVALIDCHAIN, "on a server", "Attach of both");
+    is(VixDiskLib_Close(there), VIX_OK, "Close of the parent");
+    is(VixDiskLib_Close(other), VIX_OK, "Close");
+    is(VixDiskLib_Close(here), VIX_OK, "Close of the child");
+    is(VixDiskLib_Disconnect(local), VIX_OK, "Disconnect");
 }
 
 static void fails_with(VixDiskLibConnectParams *params, const char *modes, VixError want,
@@ -465,6 +592,9 @@ int main(int argc, char **argv)
     asynchronous(connection);
     writing(connection, read_only);
     bad_paths(connection);
+    whole_disks();
+    whole_disks_refused(read_only);
+    mixed_chains(connection);
     given_params(connection);
     nothing_piles_up(connection);
     clones(connection);

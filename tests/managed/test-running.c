@@ -46,6 +46,18 @@ static void read_first(void)
     is(VixDiskLib_Disconnect(connection), VIX_OK, "the first time: Disconnect");
 }
 
+/* Nothing is removed or grown under a machine that runs, nor through a snapshot. */
+static void left_alone(const char *snapshot, const char *path, VixError want, const char *words)
+{
+    VixDiskLibConnection connection = connect_at(snapshot, false);
+    forget();
+    is(VixDiskLib_Unlink(connection, path), want, "Unlink of '%s'", path);
+    is(VixDiskLib_Grow(connection, path, 1 << 20, FALSE, NULL, NULL), want, "Grow of it");
+    if (!ok(strstr(heard.warn, words) != NULL, "it says '%s'", words))
+        printf("# %s\n", heard.warn);
+    is(VixDiskLib_Disconnect(connection), VIX_OK, "Disconnect");
+}
+
 int main(int argc, char **argv)
 {
     const char *leaf = "[ds1] web/web-000001.vmdk";
@@ -59,6 +71,8 @@ int main(int argc, char **argv)
     refused("", leaf, RO, VIX_E_FILE_ACCESS_ERROR, "snapshot", "what the machine writes to");
     refused("snapshot-4711", WEB, RO, VIX_E_SNAPSHOT_NOTFOUND, "snapshot-4711",
             "a snapshot that is not there");
+    left_alone("", leaf, VIX_E_FILE_ALREADY_LOCKED, "in use");
+    left_alone(told("VD_SNAPSHOT"), WEB, VIX_E_NOT_SUPPORTED, told("VD_SNAPSHOT"));
     frozen(WEB, "once more");
     VixDiskLib_Exit();
     nothing_secret_was_told();

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The native interface's own engine on disks of a server. Knows only the public header. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -132,8 +133,41 @@ static void clones(const struct vdisk_params *params, const char *want, size_t b
     struct vdisk *disk = open_with(&local, "the clone");
     reads(disk, want, bytes, "the clone");
     is(vdisk_close(disk, NULL), 0, "the clone: close");
-    ok(vdisk_unlink(params, NULL) < 0, "no unlink there");
-    ok(vdisk_grow(params, 1 << 30, NULL) < 0, "nor grow");
+}
+
+static int stop_at_once(void *data, int percent)
+{
+    (void)data;
+    (void)percent;
+    return 0;
+}
+
+/* Made, grown and removed by the server. */
+static void whole_disks(struct vdisk_params params)
+{
+    struct vdisk_create_params create = VDISK_CREATE_PARAMS_INIT;
+    struct vdisk_error error = VDISK_ERROR_INIT;
+    struct vdisk *disk;
+    params.path = "[ds1] web/made.vmdk";
+    params.vmx_spec = NULL;
+    params.identity = NULL;
+    create.capacity_bytes = 2 << 20;
+    ok(vdisk_create(&params, &create, &error) < 0, "no hosted type there");
+    is(error.code, VDISK_E_NOT_SUPPORTED, "which is not supported");
+    create.type = VDISK_TYPE_VMFS_THIN;
+    if (!is(vdisk_create(&params, &create, &error), 0, "create there"))
+        printf("# %s\n", error.text);
+    is(vdisk_grow(&params, 3 << 20, NULL), 0, "grow");
+    disk = open_with(&params, "the new one");
+    ok(vdisk_size(disk) == 3 << 20, "it has its size");
+    is(vdisk_close(disk, NULL), 0, "the new one: close");
+    is(vdisk_unlink(&params, NULL), 0, "unlink");
+    ok(vdisk_unlink(&params, &error) < 0 && error.code == VDISK_E_NOT_FOUND, "only once");
+    create.progress = stop_at_once;
+    int r = vdisk_create(&params, &create, &error);
+    ok(r == -ECANCELED || r == 0, "a create that is stopped, or was done: %s", error.text);
+    if (r == 0)
+        is(vdisk_unlink(&params, NULL), 0, "unlink again");
 }
 
 /* How the server is reached and trusted, given as lines of text. */
@@ -177,6 +211,7 @@ int main(void)
     is(vdisk_close(disk, NULL), 0, "close");
     clones(&params, web, bytes);
     settings(params);
+    whole_disks(params);
 
     params.flags = VDISK_FASTLZ;
     disk = open_with(&params, "for writing");
