@@ -212,6 +212,15 @@ typedef int vdisk_block_fn(void *data, uint64_t offset, uint64_t length);
 int vdisk_blocks(struct vdisk *disk, uint64_t offset, uint64_t length, vdisk_block_fn *found,
                  void *data, struct vdisk_error *error);
 
+/* Calls `found` for each part of the disk that changed since `change_id`, ascending, on this
+ * thread: until the snapshot it was opened with, or until now where the virtual machine is off. "*"
+ * names what is allocated instead. The server tells, which tracks changes (vdisk_vm_track_changes);
+ * where it does not know, because tracking was off or began anew since, the call fails with ESTALE,
+ * and all of the disk has to be read. Built-in engine: with a VixDiskLib, and of a disk on this
+ * machine, VDISK_E_NOT_SUPPORTED. Since 1.1. */
+int vdisk_changed(struct vdisk *disk, const char *change_id, vdisk_block_fn *found, void *data,
+                  struct vdisk_error *error);
+
 /* What a disk is */
 
 /* The numbers are those of VixDiskLib. */
@@ -330,6 +339,38 @@ int vdisk_grow(const struct vdisk_params *params, uint64_t capacity_bytes,
 /* Removes the files of the disk params->path, which nobody has open; its parents stay. */
 int vdisk_unlink(const struct vdisk_params *params, struct vdisk_error *error);
 
+/* Virtual machines, for who reads all of one: the machine params->vmx_spec on a server; a path is
+ * not needed. Built-in engine, else VDISK_E_NOT_SUPPORTED. Since 1.1. */
+
+/* Strings live until the call they are given to returns. */
+struct vdisk_vm_disk {
+    size_t size;       /* of this structure, as the library has it */
+    const char *path;  /* for vdisk_params */
+    const char *label; /* "Hard disk 1"; NULL where unknown, as the next */
+    const char *uuid;
+    const char *change_id; /* for a later vdisk_changed: of the moment that the disk is of; NULL
+                              where changes are not tracked */
+    uint64_t capacity_bytes;
+    uint32_t in_snapshots; /* 0: a snapshot leaves it out, and it goes on changing */
+    uint32_t reserved;
+};
+
+/* Anything but 0 ends the list, which returns it. */
+typedef int vdisk_vm_disk_fn(void *data, const struct vdisk_vm_disk *disk);
+
+/* Its disks, as they are, or as the snapshot of the params froze them. */
+int vdisk_vm_disks(const struct vdisk_params *params, vdisk_vm_disk_fn *found, void *data,
+                   struct vdisk_error *error);
+/* Freezes all its disks. *ret_snapshot, for the params, is the caller's, for vdisk_free; it may be
+ * set when the call fails, and then the snapshot is there. */
+int vdisk_vm_snapshot(const struct vdisk_params *params, const char *name, char **ret_snapshot,
+                      struct vdisk_error *error);
+/* Removes the snapshot of the params, when no disk is open with it. */
+int vdisk_vm_remove_snapshot(const struct vdisk_params *params, struct vdisk_error *error);
+/* Change tracking on or off; what is so already stays so. It begins with the next snapshot, and
+ * cannot be turned on while there is one (EBUSY). */
+int vdisk_vm_track_changes(const struct vdisk_params *params, int on, struct vdisk_error *error);
+
 /* The process */
 
 enum vdisk_log_level { VDISK_LOG_ERROR, VDISK_LOG_WARNING, VDISK_LOG_INFO, VDISK_LOG_DEBUG };
@@ -342,7 +383,7 @@ typedef void vdisk_log_fn(void *data, int level, const char *line);
  */
 void vdisk_set_log(vdisk_log_fn *log, void *data);
 
-/* "1.0.0", of the library. */
+/* "1.1.0", of the library. */
 const char *vdisk_version(void);
 
 #ifdef __cplusplus

@@ -462,6 +462,12 @@ static int engine_unlink(void *self, struct vdisk_error *err)
     return r < 0 ? vd_native_fail_from(err, r, &told) : 0;
 }
 
+static struct vd_server *engine_server(void *self)
+{
+    const struct engine *engine = self;
+    return engine->server;
+}
+
 const struct vd_native_provider vd_native_engine = {
     .load = engine_load,
     .unload = engine_unload,
@@ -484,4 +490,5 @@ const struct vd_native_provider vd_native_engine = {
     .clone = engine_clone,
     .grow = engine_grow,
     .unlink = engine_unlink,
+    .server = engine_server,
 };

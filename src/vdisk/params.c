@@ -105,7 +105,9 @@ const char *vd_native_params_name(const struct vdisk_params *params)
 {
     if (params->path)
         return params->path;
-    return params->fcd_id ? params->fcd_id : "";
+    if (params->fcd_id)
+        return params->fcd_id;
+    return params->vmx_spec ? params->vmx_spec : "";
 }
 
 static const char *credential_fault(const struct vdisk_params *params)
@@ -120,7 +122,7 @@ static const char *credential_fault(const struct vdisk_params *params)
 
 static const char *params_fault(const struct vdisk_params *params)
 {
-    if (!params->path && !params->fcd_id)
+    if (!params->path && !params->fcd_id && !params->vmx_spec)
         return "no path is given";
     if (!vd_native_params_remote(params))
         return NULL;

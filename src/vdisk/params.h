@@ -19,7 +19,7 @@ void vd_native_params_done(struct vdisk_params *params);
 /* Is the disk on another machine? */
 bool vd_native_params_remote(const struct vdisk_params *params);
 
-/* "the first-class disk 'id'" or "'path'", for sentences; belongs to the params. */
+/* The path, the first-class disk's id or the machine, for sentences; belongs to the params. */
 const char *vd_native_params_name(const struct vdisk_params *params);
 
 VD_MUST_CHECK int vd_native_create_params_take(const struct vdisk_create_params *from,

@@ -23,6 +23,7 @@ struct vd_native_limits {
 #define VD_NATIVE_BOUNCE_SECTORS 128u
 
 struct vd_native_blocks; /* blocks.h */
+struct vd_server;
 
 /* The four steps keep what they need of the params, which outlive `self`. Errors are told in whole
  * sentences. */
@@ -62,6 +63,9 @@ struct vd_native_provider {
                  struct vdisk_error *err);
     int (*grow)(void *self, uint64_t capacity_sectors, struct vdisk_error *err);
     int (*unlink)(void *self, struct vdisk_error *err);
+
+    /* Once loaded; NULL for a disk of this machine. A provider that gives none has no member. */
+    struct vd_server *(*server)(void *self);
 };
 
 extern const struct vd_native_provider vd_native_engine;

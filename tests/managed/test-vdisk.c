@@ -135,6 +135,82 @@ static void clones(const struct vdisk_params *params, const char *want, size_t b
     is(vdisk_close(disk, NULL), 0, "the clone: close");
 }
 
+struct found {
+    char path[2][256], change_id[2][256];
+    unsigned count;
+    int answer;
+};
+
+static int find(void *data, const struct vdisk_vm_disk *disk)
+{
+    struct found *found = data;
+    if (found->count < 2) {
+        snprintf(found->path[found->count], sizeof found->path[0], "%s", disk->path);
+        snprintf(found->change_id[found->count], sizeof found->change_id[0], "%s",
+                 disk->change_id ? disk->change_id : "");
+    }
+    found->count++;
+    return found->answer;
+}
+
+static int stop_with_7(void *data, uint64_t offset, uint64_t length)
+{
+    (void)data;
+    (void)offset;
+    (void)length;
+    return 7;
+}
+
+static void fails(int got, const struct vdisk_error *error, int want, const char *words)
+{
+    is(got, want, "fails");
+    if (!ok(strstr(error->text, words) != NULL, "and says '%s'", words))
+        printf("# %s\n", error->text);
+}
+
+/* Its disks, a snapshot, and what changed on one. */
+static void the_machine(struct vdisk_params params)
+{
+    struct vdisk_error error = VDISK_ERROR_INIT;
+    struct found found = {.count = 0};
+    struct seen seen = {.zeros = true, .want = ""};
+    char *snapshot = NULL;
+    struct vdisk *disk;
+    params.path = NULL;
+    is(vdisk_vm_disks(&params, find, &found, &error), 0, "disks of the machine");
+    is(found.count, 2, "are two");
+    is_text(found.path[0], WEB, "the first");
+    found.answer = -3;
+    is(vdisk_vm_disks(&params, find, &found, &error), -3, "a list that is ended");
+    found = (struct found){.count = 0};
+    is(vdisk_vm_track_changes(&params, 1, &error), 0, "tracking on");
+    is(vdisk_vm_snapshot(&params, "tests", &snapshot, &error), 0, "a snapshot");
+    params.snapshot = snapshot;
+    is(vdisk_vm_disks(&params, find, &found, &error), 0, "disks as they were");
+    ok(found.change_id[0][0] != '\0', "with a change ID");
+    params.path = WEB;
+    params.flags = VDISK_READ_ONLY;
+    disk = open_with(&params, "as it was");
+    is(vdisk_changed(disk, found.change_id[0], see, &seen, &error), 0, "what changed since");
+    ok(seen.covered == 0, "is nothing");
+    is(vdisk_changed(disk, "*", stop_with_7, NULL, &error), 7, "a query that is ended");
+    fails(vdisk_changed(disk, "bogus/7", see, &seen, &error), &error, -ESTALE, "full backup");
+    fails(vdisk_changed(disk, "", see, &seen, &error), &error, -EINVAL, "no change ID");
+    is(vdisk_close(disk, NULL), 0, "as it was: close");
+    is(vdisk_vm_remove_snapshot(&params, &error), 0, "the snapshot goes");
+    fails(vdisk_vm_remove_snapshot(&params, &error), &error, -ENOENT, snapshot);
+    vdisk_free(snapshot);
+    params.snapshot = NULL;
+    fails(vdisk_vm_remove_snapshot(&params, &error), &error, -EINVAL, "none is named");
+    params.vmx_spec = NULL;
+    fails(vdisk_vm_disks(&params, find, &found, &error), &error, -EINVAL, "none is named");
+    params.server = NULL;
+    params.path = "/tmp/x.vmdk";
+    fails(vdisk_vm_disks(&params, find, &found, &error), &error, -ENOTSUP, "only a server");
+    params.libdir = "/nowhere";
+    ok(vdisk_vm_disks(&params, find, &found, &error) < 0, "nor of a library");
+}
+
 static int stop_at_once(void *data, int percent)
 {
     (void)data;
@@ -212,6 +288,7 @@ int main(void)
     clones(&params, web, bytes);
     settings(params);
     whole_disks(params);
+    the_machine(params);
 
     params.flags = VDISK_FASTLZ;
     disk = open_with(&params, "for writing");

@@ -466,5 +466,5 @@ VD_TEST(the_built_in_engine_says_that_a_server_is_not_there)
 
 VD_TEST(the_version_is_that_of_the_file_name)
 {
-    check_str_eq(vdisk_version(), "1.0.0");
+    check_str_eq(vdisk_version(), "1.1.0");
 }
