@@ -127,14 +127,6 @@ struct vd_vix_node *vd_vix_get(const void *address, enum vd_vix_kind kind)
     return node;
 }
 
-void vd_vix_hold(struct vd_vix_node *node)
-{
-    lock_registry();
-    assert(node->references > 0);
-    node->references++;
-    unlock_registry();
-}
-
 /* Its memory takes the place of the oldest dead object's, which is freed at last. */
 static void bury(struct vd_vix_node *node)
 {

@@ -56,8 +56,6 @@ VD_MUST_CHECK int vd_vix_add(struct vd_vix_node *node, const void *address);
 /* The object at `address` with a reference, NULL when there is none of that kind. */
 struct vd_vix_node *vd_vix_get(const void *address, enum vd_vix_kind kind);
 void vd_vix_put(struct vd_vix_node *node);
-/* One reference more, for who already holds one. */
-void vd_vix_hold(struct vd_vix_node *node);
 
 /* Takes it out; the registry's reference is now the caller's. NULL when there is none. */
 struct vd_vix_node *vd_vix_take(const void *address, enum vd_vix_kind kind);
