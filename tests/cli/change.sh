@@ -9,7 +9,7 @@ types='monolithicSparse monolithicFlat twoGbMaxExtentSparse twoGbMaxExtentFlat v
 # 4 MiB with a few stretches of data.
 make_raw() {
     truncate -s 4M "$1"
-    noise 70001 "${2:-7}" | dd of="$1" bs=1 seek=131073 conv=notrunc status=none
+    noise 70001 "${2:-7}" | put 131073 "$1"
     noise 512 9 | dd of="$1" bs=512 seek=8191 conv=notrunc status=none
 }
 
@@ -105,7 +105,7 @@ test_chain() {
             vdisk create -t "$child" --parent base.vmdk one.vmdk
             noise 300001 3 >patch.raw
             vdisk write --offset 100001 -i patch.raw one.vmdk
-            dd if=patch.raw of=want.raw bs=1 seek=100001 conv=notrunc status=none
+            put 100001 want.raw <patch.raw
             vdisk compare one.vmdk want.raw
             vdisk create -t "$child" --parent one.vmdk two.vmdk
             vdisk commit one.vmdk
@@ -130,7 +130,7 @@ test_grow_shrink_defrag_rename() {
         truncate -s 5M want.raw
         vdisk grow -s 5M a.vmdk
         head -c 70001 /dev/zero | vdisk write --offset 131073 a.vmdk
-        head -c 70001 /dev/zero | dd of=want.raw bs=1 seek=131073 conv=notrunc status=none
+        head -c 70001 /dev/zero | put 131073 want.raw
         vdisk shrink a.vmdk
         vdisk defrag a.vmdk
         vdisk rename a.vmdk "$type.vmdk"

@@ -20,7 +20,7 @@ test_the_first_byte_that_differs() {
     noise 3000000 >a.raw
     truncate -s 3072000 a.raw
     cp a.raw b.raw
-    printf 'x' | dd of=b.raw bs=1 seek=2345678 conv=notrunc status=none
+    printf 'x' | put 2345678 b.raw
     shows differs compare a.raw b.raw
     shows differs-json compare --json a.raw b.raw
 }
@@ -34,7 +34,7 @@ test_a_larger_disk() {
     shows larger-json compare --json a.raw b.raw
     shows larger-strict compare --strict a.raw b.raw
     shows larger-strict-json compare --strict --json a.raw b.raw
-    printf 'x' | dd of=b.raw bs=1 seek=1500000 conv=notrunc status=none
+    printf 'x' | put 1500000 b.raw
     shows larger-data compare a.raw b.raw
 }
 

@@ -131,7 +131,7 @@ test_a_source_that_breaks_leaves_nothing() {
     noise 3000000 >guest
     truncate -s 5M guest
     qemu-img convert -f raw -O vmdk -o subformat=streamOptimized guest disk.vmdk
-    printf 'garbage garbage' | dd of=disk.vmdk bs=1 seek=1500000 conv=notrunc status=none
+    printf 'garbage garbage' | put 1500000 disk.vmdk
     fails_with 'disk.vmdk' convert disk.vmdk out
     [ ! -e out ] || fail 'a target was made'
     echo old >out

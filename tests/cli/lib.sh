@@ -96,6 +96,9 @@ import random, sys
 random.seed(int(sys.argv[2]))
 sys.stdout.buffer.write(random.randbytes(int(sys.argv[1])))' "$1" "${2:-1}"; }
 
+# put OFFSET FILE: standard input goes into the file from there on; the rest of it stays.
+put() { dd of="$2" seek="$1" oflag=seek_bytes iflag=fullblock bs=64K conv=notrunc status=none; }
+
 # descriptor CID PARENT_CID TYPE [LINE]...: a text descriptor; the lines are extents and the like.
 descriptor() {
     printf '# Disk DescriptorFile\nversion=1\nCID=%s\nparentCID=%s\ncreateType="%s"\n' "$1" "$2" "$3"

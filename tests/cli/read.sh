@@ -59,7 +59,7 @@ test_into_a_file() {
 
 test_a_damaged_grain_is_an_error() {
     disk
-    printf 'garbage garbage' | dd of=disk.vmdk bs=1 seek=$((128 * 512 + 600)) conv=notrunc status=none
+    printf 'garbage garbage' | put $((128 * 512 + 600)) disk.vmdk
     status=0
     vdisk read -o out disk.vmdk 2>err || status=$?
     same "$status" 2

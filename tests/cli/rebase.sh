@@ -10,11 +10,11 @@ make_family() {
     local child=$1
 
     truncate -s 4M base.raw other.raw
-    noise 200000 1 | dd of=base.raw bs=1 seek=70001 conv=notrunc status=none
-    noise 200000 2 | dd of=base.raw bs=1 seek=3000001 conv=notrunc status=none
-    noise 100000 3 | dd of=other.raw bs=1 seek=150001 conv=notrunc status=none
-    noise 100000 4 | dd of=other.raw bs=1 seek=2000001 conv=notrunc status=none
-    noise 200000 2 | dd of=other.raw bs=1 seek=3000001 conv=notrunc status=none
+    noise 200000 1 | put 70001 base.raw
+    noise 200000 2 | put 3000001 base.raw
+    noise 100000 3 | put 150001 other.raw
+    noise 100000 4 | put 2000001 other.raw
+    noise 200000 2 | put 3000001 other.raw
     vdisk convert -O monolithicSparse base.raw base.vmdk
     vdisk convert -O twoGbMaxExtentSparse other.raw other.vmdk
     cp base.raw want.raw
@@ -28,7 +28,7 @@ make_family() {
 change() {
     noise 90000 "$2" >patch.raw
     vdisk write --offset "$1" -i patch.raw "$3"
-    dd if=patch.raw of=want.raw bs=1 seek="$1" conv=notrunc status=none
+    put "$1" want.raw <patch.raw
 }
 
 reads() {
