@@ -121,7 +121,7 @@ static int op_info(struct sim *sim, json_t *request, json_t *answer, struct vd_e
     if (r == VD_OK)
         r = sim_fcd_find(sim, json_string_value(json_object_get(request, "path")), &vm, err);
     if (r == VD_OK)
-        r = sim_chain(path, &chain, err);
+        r = sim_chain(&sim->chains, path, &chain, err);
     if (r < 0)
         return r;
     const struct sim_disk *disk = vm->disks[0];

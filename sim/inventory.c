@@ -8,7 +8,7 @@
 #include "base/path.h"
 #include "base/units.h"
 #include "sim.h"
-#include "vmdk/report.h"
+#include "vmdk/vmdk.h"
 
 #define FIRST_KEY 2000
 
@@ -302,44 +302,6 @@ struct sim_disk *sim_vm_disk(struct sim *sim, const struct sim_vm *vm, int key)
     return found;
 }
 
-int sim_chain(const char *leaf, char ***ret, struct vd_error *err)
-{
-    VD_CLEANUP(vd_report_free_cleanup) struct vd_report *report = NULL;
-    int r = vd_report_new(leaf, NULL, false, &report, err);
-    if (r < 0)
-        return r;
-    char **chain = calloc(report->num_links + 1, sizeof(char *));
-    for (size_t i = 0; chain && i < report->num_links; i++) {
-        chain[i] = realpath(report->links[i].path, NULL);
-        if (!chain[i]) {
-            sim_chain_free(chain);
-            return out_of_memory(err);
-        }
-    }
-    *ret = chain;
-    return chain ? VD_OK : out_of_memory(err);
-}
-
-void sim_chain_free(char **chain)
-{
-    for (char **at = chain; at && *at; at++)
-        free(*at);
-    free(chain);
-}
-
-static bool chain_holds(const char *leaf, const char *path)
-{
-    char **chain = NULL;
-    bool found = false;
-
-    if (sim_chain(leaf, &chain, NULL) < 0)
-        return false;
-    for (char **at = chain; *at && !found; at++)
-        found = strcmp(*at, path) == 0;
-    sim_chain_free(chain);
-    return found;
-}
-
 /* The machine whose leaf or frozen link the file is, without opening anything. */
 static bool owner_by_name_locked(struct sim *sim, const char *path, struct sim_owner *ret)
 {
@@ -404,7 +366,7 @@ bool sim_owner_of(struct sim *sim, const char *host_path, struct sim_owner *ret)
         return true;
     size_t count = tops(sim, &list);
     for (size_t i = 0; i < count; i++) {
-        if (!found && list[i].path && chain_holds(list[i].path, host_path)) {
+        if (!found && list[i].path && sim_chain_holds(&sim->chains, list[i].path, host_path)) {
             *ret = list[i].owner;
             found = true;
         }
@@ -448,7 +410,7 @@ bool sim_vm_holds(struct sim *sim, const struct sim_vm *vm, const int *key, cons
     for (size_t i = 0; i < count && !found; i++)
         found = list[i] && strcmp(list[i], host_path) == 0;
     for (size_t i = 0; i < count; i++) {
-        found = found || (list[i] && chain_holds(list[i], host_path));
+        found = found || (list[i] && sim_chain_holds(&sim->chains, list[i], host_path));
         free(list[i]);
     }
     free(list);
@@ -460,7 +422,7 @@ static json_t *chain_json(struct sim *sim, const char *path)
     char **chain = NULL;
     json_t *names = json_array();
 
-    if (sim_chain(path, &chain, NULL) < 0)
+    if (sim_chain(&sim->chains, path, &chain, NULL) < 0)
         return names;
     for (char **at = chain; *at; at++) {
         VD_FREE char *name = sim_store_name(&sim->stores, *at);

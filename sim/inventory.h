@@ -101,10 +101,6 @@ bool sim_owner_of(struct sim *sim, const char *host_path, struct sim_owner *ret)
 /* Is the file in a chain of this machine, below one of its snapshots too? `key` NULL: any disk. */
 bool sim_vm_holds(struct sim *sim, const struct sim_vm *vm, const int *key, const char *host_path);
 
-/* The path's files, leaf first, as paths of this machine; NULL-terminated, each malloc'd. */
-VD_MUST_CHECK int sim_chain(const char *leaf, char ***ret, struct vd_error *err);
-void sim_chain_free(char **chain);
-
 /* DISK of the control channel, at `path`; NULL: where the machine writes, with `change_id` NULL: of
  * this moment. */
 json_t *sim_disk_json(struct sim *sim, struct sim_disk *disk, const char *path,

@@ -296,6 +296,7 @@ static void stop(struct program *self)
     if (sim->folder[0])
         (void)nftw(sim->folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS); /* a temporary folder */
     sim_vms_done(sim);
+    sim_chains_done(&sim->chains);
     sim_stores_done(&sim->stores);
     sim_tickets_done(&sim->tickets);
     sim_faults_done(&sim->faults);
@@ -345,6 +346,7 @@ int main(int argc, char **argv)
     keep_memory();
     self.signals = take_signals();
     pthread_mutex_init(&self.sim.lock, NULL);
+    sim_chains_init(&self.sim.chains);
     int r = sim_faults_init(&self.sim.faults) && sim_tickets_init(&self.sim.tickets)
                 ? VD_OK
                 : vd_error_set(&err, VD_E_NO_MEMORY, "out of memory");

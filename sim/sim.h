@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/workers.h"
+#include "chains.h"
 #include "faults.h"
 #include "inventory.h"
 #include "net/tls.h"
@@ -34,6 +35,7 @@ struct sim {
     struct vd_tls_peer thumbprints;
     struct sim_stores stores;
     struct sim_tickets tickets;
+    struct sim_chains chains;
     struct sim_faults faults;
     struct vd_workers *readers; /* of fragments, for all connections */
 
