@@ -32,6 +32,7 @@
 #include "base/checked.h"
 #include "block/block-int.h"
 #include "block/lock.h"
+#include "block/write-out.h"
 
 /* No file system or device asks for more than a page of the smallest common size. */
 #define DIRECT_ALIGN_BYTES 4096u
@@ -45,6 +46,8 @@ struct file {
     _Atomic(void *) bounce; /* a free one, or NULL */
     pthread_mutex_t flush_lock;
     int flush_errno; /* of the first flush that failed */
+    bool writes_out; /* fixed at open */
+    struct vd_write_out write_out;
 };
 
 static struct file *file_of(struct vd_block *block)
@@ -139,6 +142,8 @@ static int file_write(struct vd_block *self, uint64_t offset_bytes, const void *
             return vd_block_reason(err, errno);
         if (done == 0) /* never for a file; the end of a device */
             return vd_block_reason(err, ENOSPC);
+        if (file->writes_out)
+            vd_write_out_wrote(&file->write_out, file->fd, offset_bytes, (uint64_t)done);
         at += done;
         offset_bytes += (uint64_t)done;
         length -= (size_t)done;
@@ -277,6 +282,7 @@ static int file_close(struct vd_block *self, struct vd_error *err)
         failed = errno;
     free(atomic_load(&file->bounce));
     pthread_mutex_destroy(&file->flush_lock);
+    vd_write_out_done(&file->write_out);
     free(file);
     /* Linux has closed the descriptor even when a signal interrupted the call. */
     return failed && failed != EINTR ? vd_block_reason(err, failed) : VD_OK;
@@ -399,6 +405,8 @@ static int file_new(int fd, const char *path, unsigned flags, const struct stat 
     pthread_mutex_init(&file->flush_lock, NULL); /* cannot fail without attributes on Linux */
     file->direct_fd = flags & VD_FS_UNBUFFERED ? open_direct(fd, flags) : -1;
     file->fd = fd;
+    file->writes_out = (flags & VD_FS_WRITE_OUT) != 0;
+    vd_write_out_init(&file->write_out);
     describe(file, status, flags);
     *ret = &file->base;
     return 0;

@@ -21,6 +21,7 @@ enum vd_fs_open_flag {
     VD_FS_UNBUFFERED = 1u << 1,   /* O_DIRECT where the file system takes it, buffered otherwise */
     VD_FS_ALLOW_DEVICE = 1u << 2, /* block devices too; otherwise regular files only */
     VD_FS_NO_LOCK = 1u << 3,      /* write without the lock, and whoever else holds one */
+    VD_FS_WRITE_OUT = 1u << 4,    /* storing begins while it is written (write-out.h); a hint */
 };
 
 enum vd_fs_kind {

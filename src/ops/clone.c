@@ -144,7 +144,7 @@ static uint32_t sector_bytes(const struct cloning *self, const char *key)
 
 static int make_disk(struct cloning *self, struct vd_error *err)
 {
-    struct vd_vmdk_options options = {.fs = self->fs};
+    struct vd_vmdk_options options = {.fs = self->fs, .flags = VD_VMDK_WRITE_OUT};
     const char *adapter = self->params->adapter;
     struct vd_vmdk_create_params create = {
         .type = type_of(self),

@@ -2,6 +2,7 @@
 #ifndef VD_OPS_TARGET_INT_H
 #define VD_OPS_TARGET_INT_H
 
+#include "block/write-out.h"
 #include "ops/target.h"
 
 enum target_kind {
@@ -22,6 +23,7 @@ struct vd_target {
     bool is_disk;    /* takes the place of a disk with all its files */
     uint64_t size_bytes;
     uint64_t position_bytes; /* IN_ORDER: bytes written so far */
+    struct vd_write_out write_out;
 };
 
 #define TARGET_ZEROS_BYTES (256u * 1024)

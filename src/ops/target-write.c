@@ -15,7 +15,7 @@ static ssize_t write_once(const struct vd_target *target, const uint8_t *bytes, 
     return pwrite(target->fd, bytes, length, (off_t)offset_bytes);
 }
 
-static int write_all(const struct vd_target *target, uint64_t offset_bytes, const uint8_t *bytes,
+static int write_all(struct vd_target *target, uint64_t offset_bytes, const uint8_t *bytes,
                      size_t length, struct vd_error *err)
 {
     while (length > 0) {
@@ -27,6 +27,8 @@ static int write_all(const struct vd_target *target, uint64_t offset_bytes, cons
             return vd_error_set_errno(err, errno, "cannot write to '%s' at byte %ju", target->path,
                                       (uintmax_t)offset_bytes);
         n = VD_MAX(n, 0);
+        if (n > 0 && target->kind != TARGET_IN_ORDER)
+            vd_write_out_wrote(&target->write_out, target->fd, offset_bytes, (uint64_t)n);
         bytes += n;
         length -= (size_t)n;
         offset_bytes += (size_t)n;
@@ -62,8 +64,8 @@ static size_t stretch(uint64_t offset_bytes, const uint8_t *bytes, size_t length
 }
 
 /* Into a new file, which reads as zeros wherever nothing was written. */
-static int write_around_zeros(const struct vd_target *target, uint64_t offset_bytes,
-                              const uint8_t *bytes, size_t length, struct vd_error *err)
+static int write_around_zeros(struct vd_target *target, uint64_t offset_bytes, const uint8_t *bytes,
+                              size_t length, struct vd_error *err)
 {
     size_t done = 0;
 

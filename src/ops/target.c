@@ -26,6 +26,7 @@ static int target_new(enum target_kind kind, const char *path,
     target->kind = kind;
     target->options = *options;
     target->fd = -1;
+    vd_write_out_init(&target->write_out);
     target->path = strdup(path);
     if (kind != TARGET_FILE)
         target->zeros = calloc(1, TARGET_ZEROS_BYTES);
@@ -217,6 +218,7 @@ void vd_target_free(struct vd_target *target)
         (void)close(target->fd); /* flushed by finish, or given up */
     if (target->temp_path)
         (void)unlink(target->temp_path); /* nothing better can be done about a failure */
+    vd_write_out_done(&target->write_out);
     free(target->temp_path);
     free(target->zeros);
     free(target->path);

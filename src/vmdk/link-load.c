@@ -83,7 +83,8 @@ static int refuse_odd_place(const struct vd_link *link, struct vd_block *block,
 static int open_descriptor(const char *path, const struct vd_link_context *context,
                            struct vd_block **ret, struct vd_error *err)
 {
-    unsigned flags = (context->flags & VD_VMDK_UNBUFFERED) != 0 ? VD_FS_UNBUFFERED : 0;
+    unsigned flags = ((context->flags & VD_VMDK_UNBUFFERED) != 0 ? VD_FS_UNBUFFERED : 0u) |
+                     ((context->flags & VD_VMDK_WRITE_OUT) != 0 ? VD_FS_WRITE_OUT : 0u);
     if (context->write)
         return vd_fs_open(context->resolve.fs, path, flags | VD_FS_WRITE, ret, err);
     return vd_file_pool_open(context->pool, path, flags, ret, err);

@@ -126,7 +126,8 @@ int vd_resolve_allowed(const struct vd_resolve *resolve, const char *path, struc
 static unsigned open_flags(const struct vd_resolve *resolve)
 {
     return ((resolve->flags & VD_VMDK_UNBUFFERED) != 0 ? VD_FS_UNBUFFERED : 0u) |
-           ((resolve->flags & VD_VMDK_ALLOW_DEVICES) != 0 ? VD_FS_ALLOW_DEVICE : 0u);
+           ((resolve->flags & VD_VMDK_ALLOW_DEVICES) != 0 ? VD_FS_ALLOW_DEVICE : 0u) |
+           ((resolve->flags & VD_VMDK_WRITE_OUT) != 0 ? VD_FS_WRITE_OUT : 0u);
 }
 
 int vd_resolve_open(const struct vd_resolve *resolve, struct vd_file_pool *pool, const char *path,

@@ -20,6 +20,8 @@ enum vd_vmdk_flag {
     VD_VMDK_IGNORE_CID = 1u << 5,    /* open a chain although a parent's CID differs; logged */
     VD_VMDK_FILL_SHORT =
         1u << 6, /* a flat file shorter than its extent reads as zeros there; logged */
+    VD_VMDK_WRITE_OUT = 1u << 7, /* for a disk that is written as a whole and then flushed: its
+                                    storing begins at once (block/write-out.h) */
 };
 
 /* The chain may be this long; VMware supports 32. */

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Storing that begins while a file is written. This program's own sync_file_range stands before
+ * libc's, and remembers what it was asked. */
+#include "block/write-out.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "block/fs.h"
+#include "harness.h"
+#include "ops/target.h"
+#include "vmdk/create.h"
+#include "vmdk/vmdk.h"
+
+#define MIB (UINT64_C(1) << 20)
+
+static struct {
+    unsigned calls;
+    unsigned flags;
+    uint64_t start_bytes; /* of the last call */
+    uint64_t length;
+    int fails; /* with this errno */
+} told;
+
+int sync_file_range(int fd, off64_t offset, off64_t count, unsigned flags)
+{
+    check(fd >= 0);
+    told.calls++;
+    told.flags = flags;
+    told.start_bytes = (uint64_t)offset;
+    told.length = (uint64_t)count;
+    errno = told.fails;
+    return told.fails ? -1 : 0;
+}
+
+static void forget(void)
+{
+    memset(&told, 0, sizeof told);
+}
+
+static void wrote(struct vd_write_out *out, uint64_t start_mib, uint64_t length_mib)
+{
+    vd_write_out_wrote(out, 0, start_mib * MIB, length_mib * MIB);
+}
+
+VD_TEST(the_kernel_is_told_in_large_pieces)
+{
+    struct vd_write_out out;
+
+    forget();
+    vd_write_out_init(&out);
+    wrote(&out, 100, 7);
+    check_int_eq(told.calls, 0);
+    wrote(&out, 107, 1);
+    check_int_eq(told.calls, 1);
+    check_u64_eq(told.start_bytes, 100 * MIB);
+    check_u64_eq(told.length, 8 * MIB);
+    check_int_eq(told.flags, SYNC_FILE_RANGE_WRITE); /* begins it, waits for nothing */
+    wrote(&out, 108, 32);
+    check_int_eq(told.calls, 2);
+    check_u64_eq(told.start_bytes, 108 * MIB);
+    check_u64_eq(told.length, 32 * MIB);
+    vd_write_out_done(&out);
+}
+
+/* As of several threads, and around holes, which count for nothing. */
+VD_TEST(pieces_in_any_order_are_told_together)
+{
+    struct vd_write_out out;
+
+    forget();
+    vd_write_out_init(&out);
+    wrote(&out, 50, 3);
+    wrote(&out, 10, 2);
+    wrote(&out, 400, 2);
+    check_int_eq(told.calls, 0);
+    wrote(&out, 20, 1);
+    check_int_eq(told.calls, 1);
+    check_u64_eq(told.start_bytes, 10 * MIB);
+    check_u64_eq(told.length, 392 * MIB);
+    vd_write_out_done(&out);
+}
+
+static uint8_t *some_bytes(size_t length)
+{
+    uint8_t *bytes = malloc(length);
+
+    check(bytes != NULL);
+    for (size_t i = 0; i < length; i++)
+        bytes[i] = (uint8_t)(i * 7 + i / 251 + 1);
+    return bytes;
+}
+
+static void write_file(unsigned flags)
+{
+    VD_CLEANUP(vd_block_free_cleanup) struct vd_block *block = NULL;
+    VD_FREE uint8_t *bytes = some_bytes(3 * MIB);
+    VD_FREE uint8_t *got = malloc(3 * MIB);
+    struct vd_error err = VD_ERROR_INIT;
+    int r = vd_fs_open(vd_fs_host(), test_file("file", "", 0), flags, &block, &err);
+
+    check_code_err(r, VD_OK, &err);
+    for (uint64_t at = 0; at < 9 * MIB; at += 3 * MIB)
+        check_code_err(vd_block_write(block, at, bytes, 3 * MIB, &err), VD_OK, &err);
+    check_code_err(vd_block_flush(block, &err), VD_OK, &err);
+    check_code_err(vd_block_read(block, 6 * MIB, got, 3 * MIB, &err), VD_OK, &err);
+    check_mem_eq(got, bytes, 3 * MIB);
+}
+
+VD_TEST(a_file_is_stored_early_where_that_is_asked_for)
+{
+    forget();
+    write_file(VD_FS_WRITE);
+    check_int_eq(told.calls, 0);
+    write_file(VD_FS_WRITE | VD_FS_WRITE_OUT);
+    check_int_eq(told.calls, 1);
+    check_u64_eq(told.length, 9 * MIB);
+}
+
+VD_TEST(a_file_system_that_cannot_is_no_error)
+{
+    forget();
+    told.fails = ESPIPE;
+    write_file(VD_FS_WRITE | VD_FS_WRITE_OUT);
+    check_int_eq(told.calls, 1);
+    errno = ENOSPC;
+    write_file(VD_FS_WRITE | VD_FS_WRITE_OUT);
+    check_int_eq(told.calls, 2);
+}
+
+VD_TEST(a_target_is_stored_early)
+{
+    VD_CLEANUP(vd_target_free_cleanup) struct vd_target *target = NULL;
+    VD_FREE uint8_t *bytes = some_bytes(5 * MIB);
+    static const struct vd_target_options options;
+    struct vd_error err = VD_ERROR_INIT;
+
+    forget();
+    check_code_err(vd_target_open(test_path("raw"), &options, &target, &err), VD_OK, &err);
+    check_code_err(vd_target_set_size(target, 64 * MIB, &err), VD_OK, &err);
+    check_code_err(vd_target_write(target, 0, bytes, 5 * MIB, &err), VD_OK, &err);
+    check_int_eq(told.calls, 0);
+    check_code_err(vd_target_write(target, 32 * MIB, bytes, 5 * MIB, &err), VD_OK, &err);
+    check_int_eq(told.calls, 1);
+    check_u64_eq(told.length, 37 * MIB);
+    check_code_err(vd_target_finish(target, &err), VD_OK, &err);
+}
+
+/* Descriptor in a file of its own, and in the extent. */
+static void write_disk(enum vd_disk_type type, const char *name, unsigned flags)
+{
+    VD_CLEANUP(vd_disk_free_cleanup) struct vd_disk *disk = NULL;
+    VD_FREE uint8_t *bytes = some_bytes(9 * MIB);
+    const struct vd_vmdk_create_params params = {.type = type, .capacity_sectors = 32 * MIB / 512};
+    const struct vd_vmdk_options options = {.flags = flags};
+    const char *path = test_path(name);
+    struct vd_error err = VD_ERROR_INIT;
+
+    forget();
+    check_code_err(vd_vmdk_create(path, &params, vd_fs_host(), NULL, &err), VD_OK, &err);
+    check_code_err(vd_vmdk_open(path, &options, &disk, &err), VD_OK, &err);
+    check_code_err(vd_disk_write(disk, 0, 9 * MIB / 512, bytes, &err), VD_OK, &err);
+    check_code_err(vd_disk_flush(disk, &err), VD_OK, &err);
+}
+
+VD_TEST(a_disk_is_stored_early_where_that_is_asked_for)
+{
+    static const enum vd_disk_type types[] = {VD_DISK_MONOLITHIC_SPARSE, VD_DISK_MONOLITHIC_FLAT,
+                                              VD_DISK_SPLIT_SPARSE};
+
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        const char name[][8] = {"0.vmdk", "1.vmdk", "2.vmdk"};
+
+        write_disk(types[i], name[i], VD_VMDK_WRITE_OUT);
+        check(told.calls > 0);
+        check(told.length >= 8 * MIB);
+    }
+    write_disk(VD_DISK_MONOLITHIC_SPARSE, "plain.vmdk", 0);
+    check_int_eq(told.calls, 0);
+}
