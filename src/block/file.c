@@ -126,6 +126,7 @@ static ssize_t write_some(struct file *file, uint64_t offset, const void *buffer
     errno = EINVAL;
     if (file->direct_fd >= 0 && is_aligned(offset, buffer, length))
         done = TEMP_FAILURE_RETRY(pwrite(file->direct_fd, buffer, length, (off_t)offset));
+    length = VD_MIN(length, (size_t)VD_WRITE_CALL_BYTES);
     if (done < 0 && errno == EINVAL)
         done = TEMP_FAILURE_RETRY(pwrite(file->fd, buffer, length, (off_t)offset));
     return done;

@@ -16,6 +16,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The most that goes into the page cache with one call. The kernel takes memory for a file in
+ * pieces as large as the call, and pieces of 512 KiB and more are those that the host of a virtual
+ * machine has taken back and must give again first: five times the time for the same bytes
+ * (docs/performance.md).
+ */
+#define VD_WRITE_CALL_BYTES (256u << 10)
+
 /* As much is written before the kernel is told: large enough for requests of full size, small
  * enough that the last piece, which the flush waits for, takes some milliseconds. */
 #define VD_WRITE_OUT_BYTES (UINT64_C(8) << 20)

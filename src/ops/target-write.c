@@ -12,6 +12,7 @@ static ssize_t write_once(const struct vd_target *target, const uint8_t *bytes, 
 {
     if (target->kind == TARGET_IN_ORDER)
         return write(target->fd, bytes, length);
+    length = VD_MIN(length, (size_t)VD_WRITE_CALL_BYTES);
     return pwrite(target->fd, bytes, length, (off_t)offset_bytes);
 }
 
