@@ -25,6 +25,11 @@
 #include "net/load-openssl-int.h"
 #include "net/tls-int.h"
 
+/* Of what is owed, this is worth a wake-up. */
+#define LOW_WATER_MAX_BYTES (256u << 10)
+/* OpenSSL may hold as much of it already: one record. */
+#define TLS_RECORD_MAX_BYTES (17u << 10)
+
 struct vd_stream {
     int fd;
     int wake; /* readable once interrupted, and for ever */
@@ -32,6 +37,7 @@ struct vd_stream {
     uint32_t connect_ms;
     uint32_t io_ms;
     const struct vd_net_stop *stop;
+    int low_water; /* of the socket, for a poll to call it readable */
     bool settling;
     uint64_t grace_ends_ms; /* once settling was asked to stop; 0: not yet */
     bool tls_wants_write;   /* what OpenSSL waits for, whichever way the caller moves bytes */
@@ -117,6 +123,7 @@ int vd_stream_from_fd(int fd, const struct vd_net_timeouts *timeouts, struct vd_
     stream->io_ms = timeouts && timeouts->io_ms ? timeouts->io_ms : VD_NET_IO_MS;
     stream->stop = timeouts ? timeouts->stop : NULL;
     stream->fd = owned;
+    stream->low_water = 1;
     stream->wake = wake;
     vd_dial_peer_name(fd, stream->peer, sizeof stream->peer);
     owned = wake = -1;
@@ -153,10 +160,22 @@ static int cancelled(const struct vd_stream *stream, struct vd_error *err)
     return vd_error_set(err, VD_E_CANCELLED, "waiting for '%s': cancelled", stream->peer);
 }
 
+void vd_stream_owed(struct vd_stream *stream, size_t bytes)
+{
+    size_t held = stream->tls ? TLS_RECORD_MAX_BYTES : 0;
+    int low = bytes > held ? (int)VD_MIN(bytes - held, LOW_WATER_MAX_BYTES) : 1;
+    if (low == stream->low_water)
+        return;
+    stream->low_water = low;
+    /* Fails for kinds of sockets that do not know it, which wake for every byte. */
+    (void)setsockopt(stream->fd, SOL_SOCKET, SO_RCVLOWAT, &low, sizeof low);
+}
+
 /* Until the socket is ready for `events`; `deadline_ms` by vd_clock_now_ms. */
 static int wait_for(struct vd_stream *stream, short events, uint64_t deadline_ms,
                     struct vd_error *err)
 {
+    vd_stream_owed(stream, 1);
     for (;;) {
         uint64_t now = vd_clock_now_ms();
         if (stopped(stream, now, &deadline_ms))
@@ -187,6 +206,11 @@ short vd_stream_events(const struct vd_stream *stream, bool reading, bool writin
 int vd_stream_fd(const struct vd_stream *stream)
 {
     return stream->fd;
+}
+
+bool vd_stream_is_secured(const struct vd_stream *stream)
+{
+    return stream->tls != NULL;
 }
 
 static int lost(const struct vd_stream *stream, const char *doing, int number, struct vd_error *err)
@@ -226,43 +250,74 @@ static int tls_outcome(struct vd_stream *stream, int result, const char *doing,
     }
 }
 
+static int plain_outcome(struct vd_stream *stream, ssize_t moved, const char *doing, size_t *ret,
+                         struct vd_error *err)
+{
+    if (moved < 0 && (errno == EAGAIN || errno == EINTR))
+        return VD_STREAM_WAIT;
+    if (moved < 0)
+        return lost(stream, doing, errno, err);
+    *ret = (size_t)moved;
+    return VD_OK;
+}
+
+static int tls_read(struct vd_stream *stream, void *buffer, size_t size, size_t *ret,
+                    struct vd_error *err)
+{
+    sym_ERR_clear_error();
+    int r = sym_SSL_read_ex(stream->tls, buffer, size, ret);
+    return r == 1 ? VD_OK : tls_outcome(stream, r, "reading from", err);
+}
+
+static int tls_write(struct vd_stream *stream, const void *bytes, size_t size, size_t *ret,
+                     struct vd_error *err)
+{
+    sym_ERR_clear_error();
+    int r = sym_SSL_write_ex(stream->tls, bytes, size, ret);
+    if (r == 1)
+        return VD_OK;
+    r = tls_outcome(stream, r, "writing to", err);
+    return r == VD_OK ? lost(stream, "writing to", 0, err) : r;
+}
+
 int vd_stream_try_read(struct vd_stream *stream, void *buffer, size_t size, size_t *ret,
                        struct vd_error *err)
 {
     *ret = 0;
-    if (stream->tls) {
-        sym_ERR_clear_error();
-        int r = sym_SSL_read_ex(stream->tls, buffer, size, ret);
-        return r == 1 ? VD_OK : tls_outcome(stream, r, "reading from", err);
-    }
-    ssize_t got = recv(stream->fd, buffer, size, 0);
-    if (got < 0 && (errno == EAGAIN || errno == EINTR))
-        return VD_STREAM_WAIT;
-    if (got < 0)
-        return lost(stream, "reading from", errno, err);
-    *ret = (size_t)got;
-    return VD_OK;
+    if (stream->tls)
+        return tls_read(stream, buffer, size, ret, err);
+    return plain_outcome(stream, recv(stream->fd, buffer, size, 0), "reading from", ret, err);
 }
 
 int vd_stream_try_write(struct vd_stream *stream, const void *bytes, size_t size, size_t *ret,
                         struct vd_error *err)
 {
     *ret = 0;
-    if (stream->tls) {
-        sym_ERR_clear_error();
-        int r = sym_SSL_write_ex(stream->tls, bytes, size, ret);
-        if (r == 1)
-            return VD_OK;
-        r = tls_outcome(stream, r, "writing to", err);
-        return r == VD_OK ? lost(stream, "writing to", 0, err) : r;
-    }
-    ssize_t put = send(stream->fd, bytes, size, MSG_NOSIGNAL);
-    if (put < 0 && (errno == EAGAIN || errno == EINTR))
-        return VD_STREAM_WAIT;
-    if (put < 0)
-        return lost(stream, "writing to", errno, err);
-    *ret = (size_t)put;
-    return VD_OK;
+    if (stream->tls)
+        return tls_write(stream, bytes, size, ret, err);
+    return plain_outcome(stream, send(stream->fd, bytes, size, MSG_NOSIGNAL), "writing to", ret,
+                         err);
+}
+
+int vd_stream_try_readv(struct vd_stream *stream, const struct iovec *pieces, unsigned count,
+                        size_t *ret, struct vd_error *err)
+{
+    struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)pieces, .msg_iovlen = count};
+    *ret = 0;
+    if (stream->tls)
+        return tls_read(stream, pieces[0].iov_base, pieces[0].iov_len, ret, err);
+    return plain_outcome(stream, recvmsg(stream->fd, &message, 0), "reading from", ret, err);
+}
+
+int vd_stream_try_writev(struct vd_stream *stream, const struct iovec *pieces, unsigned count,
+                         size_t *ret, struct vd_error *err)
+{
+    struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)pieces, .msg_iovlen = count};
+    *ret = 0;
+    if (stream->tls)
+        return tls_write(stream, pieces[0].iov_base, pieces[0].iov_len, ret, err);
+    return plain_outcome(stream, sendmsg(stream->fd, &message, MSG_NOSIGNAL), "writing to", ret,
+                         err);
 }
 
 int vd_stream_read(struct vd_stream *stream, void *buffer, size_t size, size_t *ret,

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 #include "base/error.h"
 #include "net/stop.h"
@@ -66,12 +67,27 @@ VD_MUST_CHECK int vd_stream_try_read(struct vd_stream *stream, void *buffer, siz
                                      size_t *ret, struct vd_error *err);
 VD_MUST_CHECK int vd_stream_try_write(struct vd_stream *stream, const void *bytes, size_t size,
                                       size_t *ret, struct vd_error *err);
+/* The same of `count` (1 or more) pieces, one behind the other, the first of which is not empty:
+ * with one call to the system on a plain stream. Under TLS the first piece only. */
+VD_MUST_CHECK int vd_stream_try_readv(struct vd_stream *stream, const struct iovec *pieces,
+                                      unsigned count, size_t *ret, struct vd_error *err);
+VD_MUST_CHECK int vd_stream_try_writev(struct vd_stream *stream, const struct iovec *pieces,
+                                       unsigned count, size_t *ret, struct vd_error *err);
 int vd_stream_fd(const struct vd_stream *stream);
 short vd_stream_events(const struct vd_stream *stream, bool reading, bool writing);
 
 /* What follows is a good-bye: the stop of its timeouts does not end it, only shorten it, to
  * VD_NET_GRACE_MS in all. */
 void vd_stream_settle(struct vd_stream *stream);
+
+/* So many bytes are owed by the peer: whoever polls need not be woken before there is a good part
+ * of them, which spares most of the wake-ups of a stream at full speed. The peer's end, and errors,
+ * wake all the same. Less may lie there when a wait has timed out: try once more. Good until the
+ * next vd_stream_read or its like, which wait for any byte. */
+void vd_stream_owed(struct vd_stream *stream, size_t bytes);
+/* Is TLS on now? */
+bool vd_stream_is_secured(const struct vd_stream *stream);
+
 /* From any thread: whoever waits on the stream, now or later, gets VD_E_CANCELLED. */
 void vd_stream_interrupt(struct vd_stream *stream);
 /* NULL allowed. */
