@@ -49,10 +49,9 @@ static void submit_all(struct vd_nfc_session *session, struct vd_nfc_op *ops)
 /* As many bytes as the input's first says are sent before anything is taken. */
 static void send_some(struct vd_nfc_session *session, size_t frames)
 {
-    const void *bytes;
-    size_t bytes_out;
-    while (frames-- && (bytes_out = vd_nfc_session_output(session, &bytes)) > 0)
-        vd_nfc_session_sent(session, bytes_out);
+    struct iovec pieces[VD_NFC_PIECES];
+    while (frames-- && vd_nfc_session_output(session, pieces) > 0)
+        vd_nfc_session_sent(session, pieces[0].iov_len);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -66,11 +65,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     send_some(session, data[0]);
     int r = VD_OK;
     for (size_t at = 1; r == VD_OK && at < size;) {
-        void *into;
-        size_t step = VD_MIN(vd_nfc_session_want(session, &into), size - at);
-        memcpy(into, data + at, step);
-        at += step;
-        r = vd_nfc_session_got(session, step, &err);
+        struct iovec pieces[VD_NFC_PIECES];
+        unsigned count = vd_nfc_session_want(session, pieces);
+        size_t got = 0;
+        for (unsigned i = 0; i < (data[0] % 2 ? 1 : count); i++) {
+            size_t step = VD_MIN(pieces[i].iov_len, size - at);
+            memcpy(pieces[i].iov_base, data + at, step);
+            at += step;
+            got += step;
+        }
+        r = vd_nfc_session_got(session, got, &err);
     }
     for (struct vd_nfc_op *op = vd_nfc_session_take_all(session); op; op = op->next)
         vd_nfc_ranges_done(&op->arrived);

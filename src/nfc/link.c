@@ -17,23 +17,22 @@ static void op_finished(struct vd_nfc_op *op)
 
 static int send_output(struct vd_nfc_link *link, struct vd_error *err)
 {
-    const void *bytes;
-    size_t size;
+    struct iovec pieces[VD_NFC_PIECES];
     int r = VD_OK;
-    while (r == VD_OK && (size = vd_nfc_session_output(link->session, &bytes)) > 0) {
-        r = vd_stream_write(link->stream, bytes, size, err);
+    while (r == VD_OK && vd_nfc_session_output(link->session, pieces) > 0) {
+        r = vd_stream_write(link->stream, pieces[0].iov_base, pieces[0].iov_len, err);
         if (r == VD_OK)
-            vd_nfc_session_sent(link->session, size);
+            vd_nfc_session_sent(link->session, pieces[0].iov_len);
     }
     return r;
 }
 
 static int receive_some(struct vd_nfc_link *link, struct vd_error *err)
 {
-    void *into;
+    struct iovec pieces[VD_NFC_PIECES];
     size_t got;
-    size_t size = vd_nfc_session_want(link->session, &into);
-    int r = vd_stream_read(link->stream, into, size, &got, err);
+    (void)vd_nfc_session_want(link->session, pieces); /* the first: nothing else is under way */
+    int r = vd_stream_read(link->stream, pieces[0].iov_base, pieces[0].iov_len, &got, err);
     if (r == VD_OK && got == 0)
         r = vd_error_set(err, VD_E_DISCONNECTED, "'%s' ended the NFC session", link->host);
     return r == VD_OK ? vd_nfc_session_got(link->session, got, err) : r;

@@ -233,12 +233,13 @@ static void admit(struct vd_nfc_pump *pump)
 /* VD_STREAM_WAIT where the stream takes no more now, or there is nothing to send. */
 static int send_some(struct vd_nfc_pump *pump, struct vd_error *err)
 {
-    const void *bytes;
+    struct iovec pieces[VD_NFC_PIECES];
     size_t put;
-    size_t size = vd_nfc_session_output(pump->link.session, &bytes);
-    if (size == 0)
+    unsigned count = vd_nfc_session_output(pump->link.session, pieces);
+    if (count == 0)
         return VD_STREAM_WAIT;
-    int r = vd_stream_try_write(pump->link.stream, bytes, VD_MIN(size, PIECE_BYTES), &put, err);
+    pieces[count - 1].iov_len = VD_MIN(pieces[count - 1].iov_len, PIECE_BYTES);
+    int r = vd_stream_try_writev(pump->link.stream, pieces, count, &put, err);
     if (r == VD_OK)
         vd_nfc_session_sent(pump->link.session, put);
     return r;
@@ -246,10 +247,10 @@ static int send_some(struct vd_nfc_pump *pump, struct vd_error *err)
 
 static int receive_some(struct vd_nfc_pump *pump, struct vd_error *err)
 {
-    void *into;
+    struct iovec pieces[VD_NFC_PIECES];
     size_t got;
-    size_t size = vd_nfc_session_want(pump->link.session, &into);
-    int r = vd_stream_try_read(pump->link.stream, into, size, &got, err);
+    unsigned count = vd_nfc_session_want(pump->link.session, pieces);
+    int r = vd_stream_try_readv(pump->link.stream, pieces, count, &got, err);
     if (r == VD_OK && got == 0)
         r = vd_error_set(err, VD_E_DISCONNECTED, "'%s' ended the NFC session", pump->host);
     return r == VD_OK ? vd_nfc_session_got(pump->link.session, got, err) : r;
@@ -311,10 +312,10 @@ static int poll_ms(const struct vd_nfc_pump *pump, bool busy)
 
 static int await_events(struct vd_nfc_pump *pump, struct vd_error *err)
 {
-    const void *bytes;
+    struct iovec pieces[VD_NFC_PIECES];
     struct vd_nfc_link *link = &pump->link;
     bool busy = link->stream && vd_nfc_session_pending(link->session) > 0;
-    bool writing = link->stream && vd_nfc_session_output(link->session, &bytes) > 0;
+    bool writing = link->stream && vd_nfc_session_output(link->session, pieces) > 0;
     struct pollfd fds[] = {
         {pump->wake, POLLIN, 0},
         {link->stream ? vd_stream_fd(link->stream) : -1,

@@ -52,6 +52,7 @@ struct vd_nfc_session {
     uint8_t *into;
     size_t into_bytes;
     uint64_t drain_bytes;
+    uint8_t ahead[VD_NFC_HEADER_BYTES + VD_NFC_IO_BYTES]; /* came behind what was waited for */
     char text[ERROR_TEXT_BYTES + 1];
     uint8_t scratch[DRAIN_BYTES];
 };
@@ -278,14 +279,18 @@ static bool make_frame(struct vd_nfc_session *session)
     return true;
 }
 
-size_t vd_nfc_session_output(struct vd_nfc_session *session, const void **ret)
+unsigned vd_nfc_session_output(struct vd_nfc_session *session, struct iovec *ret)
 {
+    unsigned count = 0;
     if (session->head_bytes == 0 && session->body_bytes == 0 && !make_frame(session))
         return 0;
-    bool is_head = session->head_sent < session->head_bytes;
-    *ret = is_head ? session->head + session->head_sent : session->body + session->body_sent;
-    return is_head ? session->head_bytes - session->head_sent
-                   : session->body_bytes - session->body_sent;
+    if (session->head_sent < session->head_bytes)
+        ret[count++] = (struct iovec){session->head + session->head_sent,
+                                      session->head_bytes - session->head_sent};
+    if (session->body_sent < session->body_bytes)
+        ret[count++] = (struct iovec){(void *)(uintptr_t)(session->body + session->body_sent),
+                                      session->body_bytes - session->body_sent};
+    return count;
 }
 
 /* The frame is out: the operation has another one to send, or waits for its answer. */
@@ -350,12 +355,14 @@ static void drain(struct vd_nfc_session *session, uint64_t bytes)
         expect(session, STAGE_DRAIN, session->scratch, VD_MIN(bytes, DRAIN_BYTES));
 }
 
-size_t vd_nfc_session_want(struct vd_nfc_session *session, void **ret)
+unsigned vd_nfc_session_want(struct vd_nfc_session *session, struct iovec *ret)
 {
     if (!session->into)
         expect_header(session);
-    *ret = session->into + session->in_bytes;
-    return session->into_bytes - session->in_bytes;
+    ret[0] =
+        (struct iovec){session->into + session->in_bytes, session->into_bytes - session->in_bytes};
+    ret[1] = (struct iovec){session->ahead, sizeof session->ahead};
+    return 2;
 }
 
 static int broken(const struct vd_nfc_session *session, struct vd_error *err, const char *what,
@@ -690,13 +697,27 @@ static int stage_done(struct vd_nfc_session *session, struct vd_error *err)
     return VD_OK;
 }
 
-int vd_nfc_session_got(struct vd_nfc_session *session, size_t bytes, struct vd_error *err)
+/* So many bytes lie where they belong. */
+static int take_bytes(struct vd_nfc_session *session, size_t bytes, struct vd_error *err)
 {
     session->in_bytes += bytes;
-    assert(session->in_bytes <= session->into_bytes);
     int r = VD_OK;
     /* A stage of no bytes is done at once: an empty payload, an empty text. */
     while (r == VD_OK && session->in_bytes == session->into_bytes)
         r = stage_done(session, err);
+    return r;
+}
+
+int vd_nfc_session_got(struct vd_nfc_session *session, size_t bytes, struct vd_error *err)
+{
+    size_t here = VD_MIN(bytes, session->into_bytes - session->in_bytes);
+    size_t ahead_bytes = bytes - here;
+    assert(ahead_bytes <= sizeof session->ahead);
+    int r = take_bytes(session, here, err);
+    for (size_t done = 0; r == VD_OK && done < ahead_bytes; done += here) {
+        here = VD_MIN(ahead_bytes - done, session->into_bytes - session->in_bytes);
+        memcpy(session->into + session->in_bytes, session->ahead + done, here);
+        r = take_bytes(session, here, err);
+    }
     return r;
 }

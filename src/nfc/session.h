@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 #include "base/error.h"
 #include "nfc/frame.h"
@@ -77,14 +78,19 @@ VD_DEFINE_CLEANUP(struct vd_nfc_session *, vd_nfc_session_free)
 /* Queues it behind the others. */
 void vd_nfc_session_submit(struct vd_nfc_session *session, struct vd_nfc_op *op);
 
-/* Bytes to send now, at `*ret`; 0: nothing. They stay until as many are reported as sent. */
-size_t vd_nfc_session_output(struct vd_nfc_session *session, const void **ret);
+/* The most pieces of memory that are told at once. */
+#define VD_NFC_PIECES 2u
+
+/* Bytes to send now: in how many pieces, the first of which is not empty; 0: nothing. They stay
+ * until as many are reported as sent, all pieces counted together. */
+unsigned vd_nfc_session_output(struct vd_nfc_session *session, struct iovec *ret);
 void vd_nfc_session_sent(struct vd_nfc_session *session, size_t bytes);
 
-/* Where the next bytes of the stream belong, and how many; never 0. */
-size_t vd_nfc_session_want(struct vd_nfc_session *session, void **ret);
-/* So many arrived there. Operations may finish. An error ends the session: nothing more may be
- * asked of it but to give back its operations. */
+/* Where the next bytes of the stream belong, in how many pieces, none of them empty. The first is
+ * where they must go; the second takes the beginning of the frame behind, where it came already. */
+unsigned vd_nfc_session_want(struct vd_nfc_session *session, struct iovec *ret);
+/* So many arrived there, all pieces counted together. Operations may finish. An error ends the
+ * session: nothing more may be asked of it but to give back its operations. */
 VD_MUST_CHECK int vd_nfc_session_got(struct vd_nfc_session *session, size_t bytes,
                                      struct vd_error *err);
 

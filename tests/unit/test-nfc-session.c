@@ -33,32 +33,58 @@ static void submit(struct host *host, struct vd_nfc_op *op)
     vd_nfc_session_submit(host->session, op);
 }
 
-/* Takes what the session sends, in pieces of at most `piece`. */
+static size_t bytes_of(const struct iovec *pieces, unsigned count)
+{
+    size_t bytes = 0;
+    for (unsigned i = 0; i < count; i++)
+        bytes += pieces[i].iov_len;
+    return bytes;
+}
+
+/* Between memory and the pieces, `bytes` of them. */
+static void gather(uint8_t *to, const struct iovec *pieces, size_t bytes)
+{
+    for (size_t done = 0, step; done < bytes; done += step, pieces++) {
+        step = VD_MIN(pieces->iov_len, bytes - done);
+        memcpy(to + done, pieces->iov_base, step);
+    }
+}
+
+static void scatter(const struct iovec *pieces, const uint8_t *from, size_t bytes)
+{
+    for (size_t done = 0, step; done < bytes; done += step, pieces++) {
+        step = VD_MIN(pieces->iov_len, bytes - done);
+        memcpy(pieces->iov_base, from + done, step);
+    }
+}
+
+/* Takes what the session sends, at most `piece` bytes at a time. */
 static void take(struct host *host, size_t piece)
 {
-    const void *bytes;
-    size_t size;
+    struct iovec pieces[VD_NFC_PIECES];
+    unsigned count;
     host->sent_bytes = 0;
-    while ((size = vd_nfc_session_output(host->session, &bytes)) > 0) {
-        size = VD_MIN(size, piece);
+    while ((count = vd_nfc_session_output(host->session, pieces)) > 0) {
+        size_t size = VD_MIN(bytes_of(pieces, count), piece);
         check(host->sent_bytes + size <= sizeof host->sent);
-        memcpy(host->sent + host->sent_bytes, bytes, size);
+        gather(host->sent + host->sent_bytes, pieces, size);
         host->sent_bytes += size;
         vd_nfc_session_sent(host->session, size);
     }
 }
 
-/* Gives the session bytes, in pieces of at most `piece`. */
+/* Gives the session bytes, at most `piece` at a time. */
 static int give(struct host *host, const void *bytes, size_t size, size_t piece,
                 struct vd_error *err)
 {
     const uint8_t *at = bytes;
     int r = VD_OK;
     while (r == VD_OK && size > 0) {
-        void *into;
-        size_t step = VD_MIN(VD_MIN(vd_nfc_session_want(host->session, &into), piece), size);
-        check(step > 0);
-        memcpy(into, at, step);
+        struct iovec pieces[VD_NFC_PIECES];
+        unsigned count = vd_nfc_session_want(host->session, pieces);
+        size_t step = VD_MIN(VD_MIN(bytes_of(pieces, count), piece), size);
+        check(pieces[0].iov_len > 0);
+        scatter(pieces, at, step);
         at += step;
         size -= step;
         r = vd_nfc_session_got(host->session, step, err);
@@ -229,6 +255,37 @@ VD_TEST(two_reads_may_be_answered_in_each_others_midst)
     end_host(host);
 }
 
+/* However much of the next frames comes together with what is waited for. */
+VD_TEST(frames_may_come_together)
+{
+    enum { HEAD = VD_NFC_HEADER_BYTES + VD_NFC_IO_BYTES, PARTS = 4, FRAME = HEAD + 512 };
+    uint8_t *want = pattern(PARTS * 512), stream[PARTS * FRAME];
+    for (unsigned i = 0; i < PARTS; i++) {
+        struct vd_nfc_io io = {.is_read = true,
+                               .total_bytes = PARTS * 512,
+                               .fragment_offset_bytes = i * 512,
+                               .fragment_bytes = 512,
+                               .trailer_bytes = 512};
+        vd_nfc_io_encode(&io, stream + i * FRAME + VD_NFC_HEADER_BYTES);
+        memcpy(stream + i * FRAME + HEAD, want + i * 512, 512);
+    }
+    for (size_t piece = 1; piece < 3 * FRAME; piece += piece < 2 * HEAD ? 1 : 97) {
+        struct host *host = new_host();
+        uint8_t got[PARTS * 512];
+        struct vd_nfc_op op = {.kind = VD_NFC_OP_READ, .length_bytes = sizeof got, .into = got};
+        submit(host, &op);
+        take(host, 1000);
+        for (unsigned i = 0; i < PARTS; i++)
+            vd_nfc_header_encode(&(struct vd_nfc_header){VD_NFC_IO, VD_NFC_IO_BYTES, op.id},
+                                 stream + i * FRAME);
+        check_code(give(host, stream, sizeof stream, piece, NULL), VD_OK);
+        check_u64_eq(host->finished, 1);
+        check_mem_eq(got, want, sizeof got);
+        end_host(host);
+    }
+    free(want);
+}
+
 VD_TEST(a_write_is_fragments_and_one_answer)
 {
     struct host *host = new_host();
@@ -309,12 +366,11 @@ VD_TEST(a_refused_write_ends_with_the_fragment_under_way)
 {
     struct host *host = new_host();
     uint8_t *data = pattern(3 * BUFFER);
-    const void *bytes;
+    struct iovec pieces[VD_NFC_PIECES];
     struct vd_nfc_op op = {.kind = VD_NFC_OP_WRITE, .length_bytes = 3 * BUFFER, .from = data};
     submit(host, &op);
-    vd_nfc_session_sent(host->session, vd_nfc_session_output(host->session, &bytes));
-    check(vd_nfc_session_output(host->session, &bytes) > 0);
-    vd_nfc_session_sent(host->session, 100);
+    check_u64_eq(vd_nfc_session_output(host->session, pieces), 2);
+    vd_nfc_session_sent(host->session, pieces[0].iov_len + 100);
     check_code(error_for(host, op.id, 7, "disk is gone", NULL), VD_OK);
     check_u64_eq(host->finished, 0); /* its bytes are still being sent */
     take(host, 5000);
