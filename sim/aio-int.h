@@ -46,13 +46,13 @@ struct aio {
     struct aio_write *writes;
     size_t num_writes;
     bool ended;
+    uint64_t fragments; /* made so far */
 
     pthread_mutex_t lock; /* the rest, and what aio_read and aio_write say */
     pthread_cond_t idle;
     unsigned working; /* fragments being made or written */
     size_t working_bytes;
-    uint64_t fragments; /* made so far */
-    uint64_t frames;    /* sent so far */
+    uint64_t frames; /* sent so far */
 };
 
 /* The disk of a handle; NULL. */

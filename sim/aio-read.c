@@ -67,25 +67,24 @@ static bool is_the_one(const struct fragment *self, enum sim_fault fault)
     return number > 0 && self->number == (uint64_t)number;
 }
 
-static void tell(const struct fragment *self, const struct vd_nfc_packed *packed,
+/* In front of a fragment whose data is so many bytes on the wire. */
+static void tell(const struct fragment *self, uint32_t compression, size_t size,
                  struct sim_packet *packet)
 {
     const struct aio_read *read = self->read;
     struct vd_nfc_io io = {
         .handle = is_the_one(self, SIM_BAD_STATUS) ? SIM_REFUSED_IO : 0,
         .is_read = true,
-        .compression = packed->compression,
+        .compression = compression,
         .offset_bytes = read->offset_bytes,
         .total_bytes = read->total_bytes,
         .fragment_offset_bytes =
             is_the_one(self, SIM_FRAGMENT_OUTSIDE) ? read->total_bytes : self->offset_bytes,
         .fragment_bytes = self->length_bytes,
-        .trailer_bytes = is_the_one(self, SIM_BAD_LENGTH) ? 1u << 31 : (uint32_t)packed->size,
+        .trailer_bytes = is_the_one(self, SIM_BAD_LENGTH) ? 1u << 31 : (uint32_t)size,
     };
 
     vd_nfc_io_encode(&io, packet->bytes + VD_NFC_HEADER_BYTES);
-    memmove(packet->bytes + HEAD_BYTES, packed->bytes, packed->size);
-    packet->size = HEAD_BYTES + packed->size;
 }
 
 /* Makes the packet, which has room for whole sectors, of what it holds from `bytes` on. */
@@ -101,8 +100,11 @@ static int pack(struct fragment *self, const uint8_t *bytes, struct sim_packet *
         r = vd_nfc_codec_new(&codec);
     if (codec)
         vd_nfc_pack(codec, self->read->compression, bytes, self->length_bytes, &packed);
-    if (r == VD_OK)
-        tell(self, &packed, packet);
+    if (r == VD_OK) {
+        tell(self, packed.compression, packed.size, packet);
+        memmove(packet->bytes + HEAD_BYTES, packed.bytes, packed.size);
+        packet->size = HEAD_BYTES + packed.size;
+    }
     vd_nfc_codec_free(codec);
     return r;
 }
@@ -146,31 +148,72 @@ static void run(struct vd_task *task)
     free(self);
 }
 
+/* Not where reads are to take turns: a read would be queued whole before the next one has come. */
+static bool may_come_from_file(const struct fragment *self)
+{
+    struct sim_session *session = self->aio->session;
+
+    return self->read->compression == VD_NFC_CODE_NONE &&
+           !vd_stream_is_secured(session->conn.stream) &&
+           sim_fault(&session->sim->faults, SIM_SKIPZ_RAW_LABEL) <= 0 &&
+           sim_fault(&session->sim->faults, SIM_INTERLEAVE) <= 0;
+}
+
+/* A fragment that lies in one piece in a file goes from there, without a thread of the pool. */
+static bool send_from_file(const struct fragment *self)
+{
+    struct aio_read *read = self->read;
+    struct vd_nfc_header header = {VD_NFC_IO, VD_NFC_IO_BYTES, read->op};
+    uint64_t start = read->offset_bytes + self->offset_bytes;
+    uint64_t first = start / VD_SECTOR_BYTES;
+    uint64_t count = vd_bytes_to_sectors_up(start + self->length_bytes) - first;
+    uint64_t at;
+
+    int file =
+        may_come_from_file(self) ? sim_open_file_of(read->open, first, count, false, &at) : -1;
+    struct sim_packet *packet = file < 0 ? NULL : sim_packet_new(HEAD_BYTES);
+    if (!packet)
+        return false;
+    packet->file = file;
+    packet->file_at_bytes = at + start % VD_SECTOR_BYTES;
+    packet->file_bytes = self->length_bytes;
+    tell(self, VD_NFC_CODE_NONE, self->length_bytes, packet);
+    aio_send_packet(self->aio, &header, packet);
+    return true;
+}
+
+static bool submit(const struct fragment *self)
+{
+    struct aio *aio = self->aio;
+    struct fragment *fragment = malloc(sizeof *fragment);
+
+    if (!fragment)
+        return false;
+    *fragment = *self;
+    pthread_mutex_lock(&aio->lock);
+    self->read->working++;
+    aio->working++;
+    aio->working_bytes += self->length_bytes;
+    pthread_mutex_unlock(&aio->lock);
+    vd_workers_submit(aio->session->sim->readers, &fragment->task);
+    return true;
+}
+
 static bool start_piece(struct aio *aio, struct aio_read *read)
 {
     struct sim_faults *faults = &aio->session->sim->faults;
     bool reverse = sim_fault(faults, SIM_REVERSE_FRAGMENTS) > 0;
     uint32_t piece = reverse ? read->pieces - 1 - read->next_piece : read->next_piece;
-    struct fragment *fragment = calloc(1, sizeof *fragment);
+    struct fragment fragment = {.task.run = run, .aio = aio, .read = read};
 
-    if (!fragment) {
-        sim_conn_stop(&aio->session->conn); /* nothing would try again */
-        return false;
-    }
-    fragment->task.run = run;
-    fragment->aio = aio;
-    fragment->read = read;
-    fragment->offset_bytes = piece * read->piece_bytes;
-    fragment->length_bytes = VD_MIN(read->piece_bytes, read->total_bytes - fragment->offset_bytes);
+    fragment.offset_bytes = piece * read->piece_bytes;
+    fragment.length_bytes = VD_MIN(read->piece_bytes, read->total_bytes - fragment.offset_bytes);
+    fragment.number = ++aio->fragments;
     read->next_piece++;
-    pthread_mutex_lock(&aio->lock);
-    fragment->number = ++aio->fragments;
-    read->working++;
-    aio->working++;
-    aio->working_bytes += fragment->length_bytes;
-    pthread_mutex_unlock(&aio->lock);
-    vd_workers_submit(aio->session->sim->readers, &fragment->task);
-    return true;
+    if (send_from_file(&fragment) || submit(&fragment))
+        return true;
+    sim_conn_stop(&aio->session->conn); /* nothing would try again */
+    return false;
 }
 
 /* Can a fragment of it be started now? */

@@ -85,20 +85,25 @@ static void fragment_free(struct fragment *self)
     free(self);
 }
 
-static int receive(struct fragment *self, struct vd_error *err)
+static int check_length(const struct fragment *self, struct vd_error *err)
 {
     const struct vd_nfc_io *io = &self->io;
 
-    if (io->fragment_bytes > self->aio->buffer_bytes ||
-        io->trailer_bytes > vd_nfc_packed_max_bytes(io->fragment_bytes))
-        return vd_error_set(err, VD_E_PROTOCOL,
-                            "a client sends %u bytes for a fragment of %u, with buffers of %u",
-                            io->trailer_bytes, io->fragment_bytes, self->aio->buffer_bytes);
+    if (io->fragment_bytes <= self->aio->buffer_bytes &&
+        io->trailer_bytes <= vd_nfc_packed_max_bytes(io->fragment_bytes))
+        return VD_OK;
+    return vd_error_set(err, VD_E_PROTOCOL,
+                        "a client sends %u bytes for a fragment of %u, with buffers of %u",
+                        io->trailer_bytes, io->fragment_bytes, self->aio->buffer_bytes);
+}
+
+static int receive(struct fragment *self, struct vd_error *err)
+{
     if (vd_nfc_codec_new(&self->codec) == VD_OK)
-        self->bytes = vd_nfc_codec_room(self->codec, io->trailer_bytes);
+        self->bytes = vd_nfc_codec_room(self->codec, self->io.trailer_bytes);
     if (!self->bytes)
         return vd_error_set(err, VD_E_NO_MEMORY, "out of memory");
-    return sim_conn_read(&self->aio->session->conn, self->bytes, io->trailer_bytes, err);
+    return sim_conn_read(&self->aio->session->conn, self->bytes, self->io.trailer_bytes, err);
 }
 
 static int put(struct fragment *self, struct vd_error *err)
@@ -190,11 +195,11 @@ static void run(struct vd_task *task)
     finish(self, r < 0 ? &refusal : NULL);
 }
 
-static void start(struct fragment *self)
+/* Counts the fragment as under way; false where its write has failed already. */
+static bool begin(struct fragment *self)
 {
     struct aio *aio = self->aio;
     struct aio_write *write = self->write;
-    struct sim_refusal refusal;
 
     pthread_mutex_lock(&aio->lock);
     bool failed = write->failed;
@@ -203,12 +208,66 @@ static void start(struct fragment *self)
     aio->working++;
     aio->working_bytes += self->io.trailer_bytes;
     pthread_mutex_unlock(&aio->lock);
-    if (failed)
+    return !failed;
+}
+
+/* A fragment whose place is in one piece in a file goes there at once. -1: it is not. */
+static int file_of(struct fragment *self, uint64_t *ret_at)
+{
+    const struct vd_nfc_io *io = &self->io;
+
+    if (io->compression != VD_NFC_CODE_NONE || !sim_conn_can_store(&self->aio->session->conn))
+        return -1;
+    return sim_open_file_of(aio_open_of(self->aio, io->handle),
+                            (io->offset_bytes + io->fragment_offset_bytes) / VD_SECTOR_BYTES,
+                            io->fragment_bytes / VD_SECTOR_BYTES, true, ret_at);
+}
+
+static int store(struct fragment *self, int file, uint64_t at, struct vd_error *err)
+{
+    const struct vd_nfc_io *io = &self->io;
+    struct sim_open *open = aio_open_of(self->aio, io->handle);
+    struct vd_error why = VD_ERROR_INIT;
+    struct sim_refusal refusal;
+    int number = 0;
+    int r = sim_conn_store(&self->aio->session->conn, io->fragment_bytes, file, at, &number, err);
+
+    sim_open_written(open, io->offset_bytes + io->fragment_offset_bytes, io->fragment_bytes);
+    if (r == VD_OK && number == 0) {
         finish(self, NULL);
-    else if (!aio_check_io(aio, &self->io, &refusal))
-        finish(self, &refusal);
-    else
+        return r;
+    }
+    int code = number ? vd_error_set_errno(&why, number, "writing '%s'", open->path) : r;
+    sim_refuse_error(&refusal, code, open->path, &why);
+    finish(self, &refusal);
+    return r;
+}
+
+/* Its bytes are next on the wire. */
+static int carry_out(struct fragment *self, struct vd_error *err)
+{
+    struct aio *aio = self->aio;
+    struct sim_refusal refusal;
+    uint64_t at;
+
+    bool wanted = begin(self);
+    bool refused = wanted && !aio_check_io(aio, &self->io, &refusal);
+    if (!wanted || refused) {
+        int r = sim_conn_skip(&aio->session->conn, self->io.trailer_bytes, err);
+        finish(self, refused ? &refusal : NULL);
+        return r;
+    }
+    int file = file_of(self, &at);
+    if (file >= 0)
+        return store(self, file, at, err);
+    int r = receive(self, err);
+    if (r == VD_OK) {
         vd_workers_submit(aio->session->sim->readers, &self->task);
+        return r;
+    }
+    sim_refuse_error(&refusal, r, "the disk", err);
+    finish(self, &refusal);
+    return r;
 }
 
 static bool has_room(void *data)
@@ -221,10 +280,11 @@ static bool has_room(void *data)
     return has;
 }
 
-static int take_fragment(struct fragment *self, struct vd_error *err)
+/* Which write it is of, and whether it may be. */
+static int place(struct fragment *self, struct vd_error *err)
 {
     bool is_new = false;
-    int r = receive(self, err);
+    int r = check_length(self, err);
 
     if (r == VD_OK)
         r = write_of(self->aio, self->header.op, &self->write, &is_new, err);
@@ -245,10 +305,9 @@ int aio_take_write(struct aio *aio, const struct vd_nfc_header *header, const st
     if (!fragment)
         return vd_error_set(err, VD_E_NO_MEMORY, "out of memory");
     *fragment = (struct fragment){.task.run = run, .aio = aio, .header = *header, .io = *io};
-    r = take_fragment(fragment, err);
+    r = place(fragment, err);
     if (r == VD_OK)
-        start(fragment);
-    else
-        fragment_free(fragment);
+        return carry_out(fragment, err);
+    fragment_free(fragment);
     return r;
 }

@@ -2,15 +2,19 @@
 #include "conn.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
-#define NS_PER_S  UINT64_C(1000000000)
-#define NS_PER_MS UINT64_C(1000000)
+#define NS_PER_S   UINT64_C(1000000000)
+#define NS_PER_MS  UINT64_C(1000000)
+#define PIPE_BYTES (1 << 20)
 /* An open disk without traffic is kept so long, as hosts do. */
 #define IDLE_NS (30 * 60 * NS_PER_S)
 
@@ -29,9 +33,23 @@ int sim_conn_init(struct sim_conn *conn, struct vd_stream *stream, struct sim_fa
 
     if (wake < 0)
         return vd_error_set_errno(err, errno, "making a connection");
-    *conn = (struct sim_conn){.stream = stream, .faults = faults, .wake = wake};
+    *conn = (struct sim_conn){.stream = stream,
+                              .faults = faults,
+                              .wake = wake,
+                              .thread = pthread_self(),
+                              .pipe = {-1, -1}};
     pthread_mutex_init(&conn->lock, NULL);
     return VD_OK;
+}
+
+/* A pipe with bytes in it that nobody wants. */
+static void drop_pipe(struct sim_conn *conn)
+{
+    for (int i = 0; i < 2; i++) {
+        if (conn->pipe[i] >= 0)
+            (void)close(conn->pipe[i]); /* carries nothing that is needed */
+        conn->pipe[i] = -1;
+    }
 }
 
 void sim_conn_done(struct sim_conn *conn)
@@ -41,11 +59,12 @@ void sim_conn_done(struct sim_conn *conn)
         conn->first = packet->next;
         free(packet);
     }
+    drop_pipe(conn);
     (void)close(conn->wake); /* carries no data */
     pthread_mutex_destroy(&conn->lock);
 }
 
-void sim_conn_wake(struct sim_conn *conn)
+static void ring(struct sim_conn *conn)
 {
     uint64_t one = 1;
 
@@ -54,11 +73,17 @@ void sim_conn_wake(struct sim_conn *conn)
     }
 }
 
+void sim_conn_wake(struct sim_conn *conn)
+{
+    if (!pthread_equal(pthread_self(), conn->thread))
+        ring(conn);
+}
+
 void sim_conn_stop(struct sim_conn *conn)
 {
     atomic_store(&conn->stopping, true);
     vd_stream_interrupt(conn->stream);
-    sim_conn_wake(conn);
+    ring(conn);
 }
 
 struct sim_packet *sim_packet_new(size_t size)
@@ -68,6 +93,11 @@ struct sim_packet *sim_packet_new(size_t size)
     if (packet)
         *packet = (struct sim_packet){.size = size};
     return packet;
+}
+
+static size_t bytes_of(const struct sim_packet *packet)
+{
+    return packet->size + packet->file_bytes;
 }
 
 /* When the packet may leave: behind those before it at the line's speed, and then the way. */
@@ -81,7 +111,7 @@ static void set_due_locked(struct sim_conn *conn, struct sim_packet *packet)
     if (bandwidth > 0) {
         if (conn->line_free_ns < now)
             conn->line_free_ns = now;
-        conn->line_free_ns += packet->size * NS_PER_S / (uint64_t)bandwidth;
+        conn->line_free_ns += bytes_of(packet) * NS_PER_S / (uint64_t)bandwidth;
         packet->due_ns = conn->line_free_ns;
     }
     if (latency_ms > 0)
@@ -98,7 +128,7 @@ void sim_conn_send(struct sim_conn *conn, struct sim_packet *packet)
     else
         conn->first = packet;
     conn->last = packet;
-    conn->queued_bytes += packet->size;
+    conn->queued_bytes += bytes_of(packet);
     pthread_mutex_unlock(&conn->lock);
     sim_conn_wake(conn);
 }
@@ -154,7 +184,7 @@ static void drop_first(struct sim_conn *conn, struct sim_packet *packet)
 {
     pthread_mutex_lock(&conn->lock);
     conn->first = packet->next;
-    conn->queued_bytes -= packet->size;
+    conn->queued_bytes -= bytes_of(packet);
     pthread_mutex_unlock(&conn->lock);
     free(packet);
     conn->sent_of_first = 0;
@@ -173,6 +203,31 @@ static struct sim_packet *first_packet(struct sim_conn *conn)
     return packet;
 }
 
+/* What is left of the first packet's bytes, or of its file's, but no more than `allowed`. */
+static int send_part(struct sim_conn *conn, const struct sim_packet *packet, uint64_t allowed,
+                     size_t *ret_put, struct vd_error *err)
+{
+    size_t done = conn->sent_of_first;
+    bool in_file = done >= packet->size;
+    size_t left = in_file ? bytes_of(packet) - done : packet->size - done;
+    off_t at = (off_t)(packet->file_at_bytes + done - packet->size);
+    ssize_t put;
+
+    left = VD_MIN(left, allowed);
+    if (packet->file_bytes == 0)
+        return vd_stream_try_write(conn->stream, packet->bytes + done, left, ret_put, err);
+    if (in_file)
+        put = sendfile(vd_stream_fd(conn->stream), packet->file, &at, left);
+    else
+        put = send(vd_stream_fd(conn->stream), packet->bytes + done, left, MSG_NOSIGNAL | MSG_MORE);
+    if (put < 0 && (errno == EAGAIN || errno == EINTR))
+        return VD_STREAM_WAIT;
+    if (put <= 0)
+        return vd_error_set_errno(err, put < 0 ? errno : EIO, "sending what is in a file");
+    *ret_put = (size_t)put;
+    return VD_OK;
+}
+
 /* Sends what is due, as far as it goes without waiting. *ret_due_ns: when more is due; UINT64_MAX:
  * nothing is queued. VD_STREAM_WAIT: the peer takes no more now. */
 static int send_due(struct sim_conn *conn, uint64_t *ret_due_ns, struct vd_error *err)
@@ -189,26 +244,27 @@ static int send_due(struct sim_conn *conn, uint64_t *ret_due_ns, struct vd_error
         }
         if (allowed == 0)
             return cut(conn, err);
-        size_t size = VD_MIN(packet->size - conn->sent_of_first, allowed);
-        int r =
-            vd_stream_try_write(conn->stream, packet->bytes + conn->sent_of_first, size, &put, err);
+        int r = send_part(conn, packet, allowed, &put, err);
         if (r != VD_OK)
             return r;
         conn->sent_bytes += put;
         conn->sent_of_first += put;
-        if (conn->sent_of_first == packet->size)
+        if (conn->sent_of_first == bytes_of(packet))
             drop_first(conn, packet);
     }
     return VD_OK;
 }
 
-static int wait_for(struct sim_conn *conn, bool reading, bool writing, uint64_t due_ns,
+/* Also for the `owed` bytes that are to be read, if any are. */
+static int wait_for(struct sim_conn *conn, size_t owed, bool writing, uint64_t due_ns,
                     struct vd_error *err)
 {
+    bool reading = owed > 0;
     struct pollfd fds[] = {
         {vd_stream_fd(conn->stream), vd_stream_events(conn->stream, reading, writing), 0},
         {conn->wake, POLLIN, 0},
     };
+    vd_stream_owed(conn->stream, owed);
     uint64_t now = now_ns();
     uint64_t idle = IDLE_NS;
     uint64_t left = due_ns == UINT64_MAX ? idle : due_ns > now ? due_ns - now : 0;
@@ -227,8 +283,29 @@ static int wait_for(struct sim_conn *conn, bool reading, bool writing, uint64_t 
     return VD_OK;
 }
 
-/* Looks around once: sends, reads if `buffer`, and waits when nothing goes. */
-static int step(struct sim_conn *conn, void *buffer, size_t size, size_t *ret, struct vd_error *err)
+/* Where bytes from the client go. */
+struct sink {
+    void *buffer; /* NULL: the pipe */
+    size_t size;  /* 0: nowhere; none is taken */
+};
+
+static int take_bytes(struct sim_conn *conn, const struct sink *sink, size_t *ret,
+                      struct vd_error *err)
+{
+    if (sink->buffer)
+        return vd_stream_try_read(conn->stream, sink->buffer, sink->size, ret, err);
+    ssize_t got = splice(vd_stream_fd(conn->stream), NULL, conn->pipe[1], NULL, sink->size,
+                         SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return VD_STREAM_WAIT;
+    if (got < 0)
+        return vd_error_set_errno(err, errno, "reading from a client");
+    *ret = (size_t)got;
+    return VD_OK;
+}
+
+/* Looks around once: sends, reads if there is a sink, and waits when nothing goes. */
+static int step(struct sim_conn *conn, const struct sink *sink, size_t *ret, struct vd_error *err)
 {
     uint64_t due_ns;
     uint64_t sent_bytes = conn->sent_bytes;
@@ -242,8 +319,8 @@ static int step(struct sim_conn *conn, void *buffer, size_t size, size_t *ret, s
     bool writing = r == VD_STREAM_WAIT;
     if (r < 0)
         return r;
-    if (size > 0) {
-        r = vd_stream_try_read(conn->stream, buffer, size, ret, err);
+    if (sink->size > 0) {
+        r = take_bytes(conn, sink, ret, err);
         if (r == VD_OK && *ret == 0)
             return vd_error_set(err, VD_E_DISCONNECTED, "the client is gone");
         if (r != VD_STREAM_WAIT)
@@ -251,16 +328,63 @@ static int step(struct sim_conn *conn, void *buffer, size_t size, size_t *ret, s
     }
     if (conn->sent_bytes != sent_bytes)
         return VD_OK; /* there is room again, which the pump may use */
-    return wait_for(conn, size > 0, writing, due_ns, err);
+    return wait_for(conn, sink->size, writing, due_ns, err);
+}
+
+static int step_without_reading(struct sim_conn *conn, struct vd_error *err)
+{
+    size_t got;
+
+    return step(conn, &(struct sink){NULL, 0}, &got, err);
 }
 
 int sim_conn_read(struct sim_conn *conn, void *buffer, size_t size, struct vd_error *err)
 {
     for (size_t done = 0; done < size;) {
         size_t got;
-        int r = step(conn, (uint8_t *)buffer + done, size - done, &got, err);
+        int r = step(conn, &(struct sink){(uint8_t *)buffer + done, size - done}, &got, err);
         if (r < 0)
             return r;
+        done += got;
+    }
+    return VD_OK;
+}
+
+/* So many bytes out of the pipe; -1 with errno. */
+static int empty_pipe(struct sim_conn *conn, int fd, off_t at, size_t size)
+{
+    while (size > 0) {
+        ssize_t put = splice(conn->pipe[0], NULL, fd, &at, size, SPLICE_F_MOVE);
+        if (put < 0 && errno != EINTR)
+            return -1;
+        size -= put > 0 ? (size_t)put : 0;
+    }
+    return 0;
+}
+
+bool sim_conn_can_store(struct sim_conn *conn)
+{
+    if (vd_stream_is_secured(conn->stream))
+        return false;
+    if (conn->pipe[0] < 0 && pipe2(conn->pipe, O_CLOEXEC) == 0)
+        (void)fcntl(conn->pipe[1], F_SETPIPE_SZ, PIPE_BYTES); /* the usual size does too */
+    return conn->pipe[0] >= 0;
+}
+
+int sim_conn_store(struct sim_conn *conn, size_t size, int fd, uint64_t at_bytes, int *ret_errno,
+                   struct vd_error *err)
+{
+    *ret_errno = 0;
+    for (size_t done = 0; done < size;) {
+        size_t got;
+        int r = step(conn, &(struct sink){NULL, size - done}, &got, err);
+        if (r < 0)
+            return r;
+        if (empty_pipe(conn, fd, (off_t)(at_bytes + done), got) < 0) {
+            *ret_errno = errno;
+            drop_pipe(conn);
+            return sim_conn_skip(conn, size - done - got, err);
+        }
         done += got;
     }
     return VD_OK;
@@ -291,8 +415,7 @@ int sim_conn_drain(struct sim_conn *conn, bool (*is_done)(void *data), void *dat
                    struct vd_error *err)
 {
     while (!is_drained(conn, is_done, data)) {
-        size_t got;
-        int r = step(conn, NULL, 0, &got, err);
+        int r = step_without_reading(conn, err);
         if (r < 0)
             return r;
     }
@@ -303,8 +426,7 @@ int sim_conn_wait(struct sim_conn *conn, bool (*is_done)(void *data), void *data
                   struct vd_error *err)
 {
     while (!is_done(data)) {
-        size_t got;
-        int r = step(conn, NULL, 0, &got, err);
+        int r = step_without_reading(conn, err);
         if (r < 0)
             return r;
     }
@@ -314,8 +436,7 @@ int sim_conn_wait(struct sim_conn *conn, bool (*is_done)(void *data), void *data
 int sim_conn_make_room(struct sim_conn *conn, struct vd_error *err)
 {
     while (sim_conn_queued(conn) > sim_conn_room(conn)) {
-        size_t got;
-        int r = step(conn, NULL, 0, &got, err);
+        int r = step_without_reading(conn, err);
         if (r < 0)
             return r;
     }

@@ -1,13 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "open-disks.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/path.h"
 #include "base/units.h"
 #include "vmdk/vmdk.h"
+
+/* Asked about at a time: 1 GiB. To find where data ends takes time that grows with its length. */
+#define RUN_MAX_SECTORS (UINT64_C(1) << 21)
+
+/* One of the files a disk is in. */
+struct sim_open_file {
+    int fd;
+    bool writable;
+    struct sim_open_file *next;
+    char path[];
+};
 
 void sim_refuse(struct sim_refusal *refusal, uint64_t code, const char *fmt, ...)
 {
@@ -184,14 +198,106 @@ int sim_open_disk(struct sim *sim, const struct sim_ticket *ticket, const char *
     return VD_OK;
 }
 
+void sim_open_written(struct sim_open *open, uint64_t offset_bytes, size_t size)
+{
+    if (open->of)
+        sim_tracker_note(&open->of->tracker, offset_bytes, size);
+}
+
 int sim_open_write(struct sim_open *open, uint64_t offset_bytes, const void *bytes, size_t size,
                    struct vd_error *err)
 {
     int r = vd_disk_write(open->disk, offset_bytes / VD_SECTOR_BYTES, size / VD_SECTOR_BYTES, bytes,
                           err);
 
-    if (open->of)
-        sim_tracker_note(&open->of->tracker, offset_bytes, size);
+    sim_open_written(open, offset_bytes, size);
+    if (r == VD_OK)
+        atomic_store(&open->written, true);
+    return r;
+}
+
+static struct sim_open_file *file_new(const char *path, bool writable)
+{
+    size_t size = strlen(path) + 1;
+    int fd = open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+    struct sim_open_file *file = fd < 0 ? NULL : malloc(sizeof *file + size);
+
+    if (!file) {
+        if (fd >= 0)
+            (void)close(fd); /* nothing was written */
+        return NULL;
+    }
+    *file = (struct sim_open_file){.fd = fd, .writable = writable};
+    memcpy(file->path, path, size);
+    return file;
+}
+
+static struct sim_open_file *file_of(struct sim_open *open, const char *path, bool writable)
+{
+    struct sim_open_file *file = open->files;
+
+    while (file && (file->writable != writable || strcmp(file->path, path) != 0))
+        file = file->next;
+    if (file)
+        return file;
+    file = file_new(path, writable);
+    if (file) {
+        file->next = open->files;
+        open->files = file;
+    }
+    return file;
+}
+
+static bool holds(const struct vd_run *run, uint64_t start_sectors, uint64_t count_sectors)
+{
+    return start_sectors >= run->start_sectors && count_sectors <= run->length_sectors &&
+           start_sectors - run->start_sectors <= run->length_sectors - count_sectors;
+}
+
+/* What is stored keeps its place as long as the disk is open, so a run is good for many requests. A
+ * disk that is written hides what its parents hold, bit by bit: theirs is of no use there. */
+static bool run_of(struct sim_open *open, uint64_t start_sectors, uint64_t count_sectors)
+{
+    uint64_t left = vd_disk_capacity(open->disk) - start_sectors;
+    size_t count;
+
+    bool known = open->run.kind == VD_RUN_DATA || !open->writable; /* a hole may be filled */
+    if (!known || !holds(&open->run, start_sectors, count_sectors)) {
+        struct vd_run run;
+        int r = vd_disk_map(open->disk, start_sectors, VD_MIN(left, RUN_MAX_SECTORS), &run, 1,
+                            &count, NULL);
+        if (r < 0 || !holds(&run, start_sectors, count_sectors))
+            return false;
+        open->run = run;
+    }
+    return open->run.kind == VD_RUN_DATA && !open->run.compressed &&
+           !(open->writable && open->run.link > 0);
+}
+
+int sim_open_file_of(struct sim_open *open, uint64_t start_sectors, uint64_t count_sectors,
+                     bool writing, uint64_t *ret_offset_bytes)
+{
+    if ((writing && !atomic_load(&open->written)) || !run_of(open, start_sectors, count_sectors))
+        return -1;
+    struct sim_open_file *file = file_of(open, open->run.file, writing);
+    *ret_offset_bytes =
+        open->run.offset_bytes + vd_sectors_to_bytes(start_sectors - open->run.start_sectors);
+    return file ? file->fd : -1;
+}
+
+/* A late write error, of the first that has one. */
+static int close_files(struct sim_open *open, struct vd_error *err)
+{
+    int r = VD_OK;
+
+    while (open->files) {
+        struct sim_open_file *file = open->files;
+        open->files = file->next;
+        if (file->writable && fdatasync(file->fd) < 0 && r == VD_OK)
+            r = vd_error_set_errno(err, errno, "writing '%s'", file->path);
+        (void)close(file->fd); /* what was written is safe, or the trouble is told */
+        free(file);
+    }
     return r;
 }
 
@@ -199,7 +305,8 @@ int sim_close_disk(struct sim *sim, struct sim_open *open, struct vd_error *err)
 {
     if (!open)
         return VD_OK;
-    int r = vd_disk_close(open->disk, err);
+    int r = close_files(open, err);
+    int closed = vd_disk_close(open->disk, r < 0 ? NULL : err);
     pthread_mutex_lock(&sim->lock);
     struct sim_open **at = &sim->opens;
     while (*at && *at != open)
@@ -209,7 +316,7 @@ int sim_close_disk(struct sim *sim, struct sim_open *open, struct vd_error *err)
     pthread_mutex_unlock(&sim->lock);
     free(open->path);
     free(open);
-    return r;
+    return r < 0 ? r : closed;
 }
 
 bool sim_open_is_used(struct sim *sim, const char *path, bool writers_only)

@@ -3,12 +3,19 @@
 #ifndef SIM_OPEN_DISKS_H
 #define SIM_OPEN_DISKS_H
 
+#include <stdatomic.h>
+
 #include "sim.h"
+
+struct sim_open_file;
 
 struct sim_open {
     struct vd_disk *disk;
+    struct vd_run run; /* the connection's thread's, as the next: the last one asked for */
+    struct sim_open_file *files;
     char *path; /* of this machine */
     bool writable;
+    atomic_bool written;
     struct sim_disk *of; /* whose tracking hears of writes; NULL: nobody's */
     struct sim_open *next;
 };
@@ -35,6 +42,13 @@ VD_MUST_CHECK int sim_open_disk(struct sim *sim, const struct sim_ticket *ticket
 /* Sectors; tracked. */
 VD_MUST_CHECK int sim_open_write(struct sim_open *open, uint64_t offset_bytes, const void *bytes,
                                  size_t size, struct vd_error *err);
+/* Where these sectors lie in one piece in one file, as they are: its descriptor, which stays open
+ * as long as the disk. -1: they do not, or nobody knows. To be written there they must be of the
+ * leaf, which knows by an earlier write that it is written. For the connection's thread. */
+int sim_open_file_of(struct sim_open *open, uint64_t start_sectors, uint64_t count_sectors,
+                     bool writing, uint64_t *ret_offset_bytes);
+/* For tracking: written there. */
+void sim_open_written(struct sim_open *open, uint64_t offset_bytes, size_t size);
 /* Also a late write error. NULL allowed. */
 int sim_close_disk(struct sim *sim, struct sim_open *open, struct vd_error *err);
 /* Does a client have this link open? */
