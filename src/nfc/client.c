@@ -384,13 +384,6 @@ static const struct vd_disk_ops NFC_OPS = {
     .close = nfc_close,
 };
 
-const char *vd_nfc_host(const struct vd_disk *disk)
-{
-    if (disk->ops != &NFC_OPS)
-        return vd_nfc_sync_host(disk);
-    return vd_nfc_pump_host(((const struct nfc_disk *)disk)->pump);
-}
-
 static int check_options(const struct vd_nfc_options *options, struct vd_error *err)
 {
     uint32_t size = options->buffer_bytes ? options->buffer_bytes : 1;

@@ -60,7 +60,5 @@ VD_MUST_CHECK int vd_nfc_open(const struct vd_nfc_options *options, struct vd_di
 VD_MUST_CHECK int vd_nfc_query_allocated(struct vd_disk *disk, uint64_t start_bytes,
                                          uint64_t chunk_bytes, uint64_t chunks, uint8_t *bitmap,
                                          struct vd_error *err);
-/* "host" and "port" a disk is connected to, for log lines. */
-const char *vd_nfc_host(const struct vd_disk *disk);
 
 #endif

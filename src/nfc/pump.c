@@ -56,11 +56,6 @@ const struct vd_nfc_opened *vd_nfc_pump_opened(const struct vd_nfc_pump *pump)
     return &pump->opened;
 }
 
-const char *vd_nfc_pump_host(const struct vd_nfc_pump *pump)
-{
-    return pump->host;
-}
-
 static void wake(struct vd_nfc_pump *pump)
 {
     uint64_t one = 1;

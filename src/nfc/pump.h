@@ -31,6 +31,5 @@ VD_MUST_CHECK int vd_nfc_pump_run(struct vd_nfc_pump *pump, struct vd_nfc_job *j
                                   struct vd_error *err);
 
 const struct vd_nfc_opened *vd_nfc_pump_opened(const struct vd_nfc_pump *pump);
-const char *vd_nfc_pump_host(const struct vd_nfc_pump *pump);
 
 #endif

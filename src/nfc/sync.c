@@ -32,11 +32,6 @@ static struct sync_disk *sync_of(struct vd_disk *disk)
     return (struct sync_disk *)disk;
 }
 
-const char *vd_nfc_sync_host(const struct vd_disk *disk)
-{
-    return ((const struct sync_disk *)disk)->host;
-}
-
 /* The request, with its data behind it; then the answer, with its own. */
 static int exchange(struct sync_disk *sync, const struct vd_nfc_sync_io *io, void *into,
                     const void *from, struct vd_error *err)

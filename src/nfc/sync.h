@@ -11,6 +11,5 @@
 
 VD_MUST_CHECK int vd_nfc_sync_open(const struct vd_nfc_options *options, struct vd_disk **ret,
                                    struct vd_error *err);
-const char *vd_nfc_sync_host(const struct vd_disk *disk);
 
 #endif
