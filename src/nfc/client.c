@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/units.h"
 #include "nfc/handshake.h"
 #include "nfc/pump.h"
@@ -180,14 +181,23 @@ static bool is_allocated(const struct nfc_disk *nfc, uint64_t chunk)
     return (nfc->bitmap[bit / 8] >> bit % 8 & 1) != 0;
 }
 
-/* How far the chunk's kind goes on, as far as the bitmap tells. */
+/* How far the chunk's kind goes on, as far as the bitmap tells; 32 bits at a time where all are
+ * alike. */
 static uint64_t end_of_run(const struct nfc_disk *nfc, uint64_t chunk)
 {
     bool kind = is_allocated(nfc, chunk);
-    uint64_t end = nfc->bitmap_start + nfc->bitmap_chunks;
-    while (chunk < end && is_allocated(nfc, chunk) == kind)
-        chunk++;
-    return chunk;
+    uint32_t alike = kind ? UINT32_MAX : 0;
+    uint64_t bit = chunk - nfc->bitmap_start;
+    while (bit < nfc->bitmap_chunks) {
+        if (bit % 32 == 0 && nfc->bitmap_chunks - bit >= 32 &&
+            vd_le32_decode(nfc->bitmap + bit / 8) == alike)
+            bit += 32;
+        else if (is_allocated(nfc, nfc->bitmap_start + bit) == kind)
+            bit++;
+        else
+            break;
+    }
+    return nfc->bitmap_start + bit;
 }
 
 /* A last piece smaller than a chunk cannot be asked for: it counts as data. */
