@@ -16,12 +16,14 @@
 #include "nfc/budget.h"
 #include "nfc/handshake.h"
 #include "nfc/link.h"
+#include "nfc/packer.h"
 
-/* 16 requests of 1 MiB: enough for 4 ms of latency at several GB/s; hosts take 32. */
-#define DEFAULT_IN_FLIGHT 16u
+/* 32 requests of 1 MiB, which hosts take: 8 GB/s with 4 ms of latency. */
+#define DEFAULT_IN_FLIGHT 32u
 #define ATTEMPTS_MAX      5u /* of a connection, in a row, without one answer between them */
 #define RETRIES_MAX       8u /* of an operation the host has no memory for */
 #define FIRST_PAUSE_MS    50u
+#define PACK_LEAST_BYTES  16384u       /* less is packed sooner than a thread is woken */
 #define PIECE_BYTES       (256u << 10) /* sent at a time, so that answers are taken in between */
 
 struct vd_nfc_batch {
@@ -36,6 +38,7 @@ struct vd_nfc_pump {
     bool in_budget;
     int wake; /* eventfd */
     pthread_t thread;
+    struct vd_nfc_packer *packer; /* NULL: nothing is to be packed */
 
     pthread_mutex_t lock;
     struct vd_nfc_op *waiting, **last_waiting; /* guarded by lock; as is a batch's `left` */
@@ -61,6 +64,11 @@ static void wake(struct vd_nfc_pump *pump)
     uint64_t one = 1;
     if (write(pump->wake, &one, sizeof one) < 0)
         return; /* it is readable already */
+}
+
+static void wake_for_packer(void *data)
+{
+    wake(data);
 }
 
 static void append_locked(struct vd_nfc_pump *pump, struct vd_nfc_op *op)
@@ -110,6 +118,8 @@ static bool has_waiting(struct vd_nfc_pump *pump, bool *ret_stop)
 static void job_done(struct vd_nfc_pump *pump, struct vd_nfc_op *op)
 {
     struct vd_nfc_batch *batch = ((struct vd_nfc_job *)op)->batch;
+    if (op->parcel)
+        vd_nfc_packer_give_back(pump->packer, VD_TAKE_PTR(op->parcel));
     (void)pthread_mutex_lock(&pump->lock);
     if (--batch->left == 0)
         (void)pthread_cond_signal(&batch->finished); /* the batch is gone once the lock is */
@@ -164,9 +174,31 @@ static bool can_be_mended(int code)
     return vd_error_is(code, VD_E_DISCONNECTED) || vd_error_is(code, VD_E_TIMED_OUT);
 }
 
+/* Writes that were packed meanwhile, and reads' fragments that nobody waits for any more. */
+static struct vd_nfc_op *take_packed(struct vd_nfc_pump *pump)
+{
+    struct vd_nfc_op *ops = NULL;
+    struct vd_nfc_op **last = &ops;
+    struct vd_nfc_parcel *parcel;
+    if (!pump->packer)
+        return NULL;
+    vd_nfc_packer_settle(pump->packer);
+    while ((parcel = vd_nfc_packer_next(pump->packer))) {
+        if (parcel->op->kind == VD_NFC_OP_WRITE) {
+            parcel->op->next = NULL;
+            *last = parcel->op;
+            last = &parcel->op->next;
+        } else {
+            vd_nfc_packer_give_back(pump->packer, parcel);
+        }
+    }
+    return ops;
+}
+
 /* What was under way goes to the front of the queue, or fails with the reason. */
 static void connection_lost(struct vd_nfc_pump *pump, int code, const struct vd_error *why)
 {
+    put_back(pump, take_packed(pump));
     struct vd_nfc_op *ops = vd_nfc_session_take_all(pump->link.session);
     vd_log(pump->options.log, VD_LOG_WARNING, "NFC: '%s': %s", pump->path, why->text);
     vd_nfc_link_close(&pump->link, false);
@@ -178,6 +210,16 @@ static void connection_lost(struct vd_nfc_pump *pump, int code, const struct vd_
     if (pump->attempts >= ATTEMPTS_MAX)
         fail_waiting(pump, code, why); /* they would fare no better */
     pump->attempts = 0;
+}
+
+/* A new session's reads are unpacked by the packer too. */
+static void link_ready(struct vd_nfc_pump *pump)
+{
+    if (pump->packer) {
+        struct vd_nfc_unpacker unpacker = vd_nfc_packer_unpacker(pump->packer);
+        vd_nfc_session_set_unpacker(pump->link.session, &unpacker);
+    }
+    pump->last_moved_ms = vd_clock_now_ms();
 }
 
 static int same_disk(const struct vd_nfc_pump *pump, struct vd_error *err)
@@ -202,7 +244,7 @@ static void reconnect(struct vd_nfc_pump *pump)
     if (r == VD_OK)
         r = same_disk(pump, &err);
     if (r == VD_OK) {
-        pump->last_moved_ms = vd_clock_now_ms();
+        link_ready(pump);
         return;
     }
     if (pump->link.stream)
@@ -215,14 +257,44 @@ static void reconnect(struct vd_nfc_pump *pump)
     }
 }
 
+static size_t under_way(const struct vd_nfc_pump *pump)
+{
+    return vd_nfc_session_pending(pump->link.session) +
+           (pump->packer ? vd_nfc_packer_packing(pump->packer) : 0);
+}
+
+static bool goes_to_packer(struct vd_nfc_pump *pump, struct vd_nfc_op *op)
+{
+    return pump->packer && op->kind == VD_NFC_OP_WRITE && !op->parcel &&
+           op->length_bytes >= PACK_LEAST_BYTES &&
+           vd_nfc_packer_pack(pump->packer, op, pump->buffer_bytes);
+}
+
 static void admit(struct vd_nfc_pump *pump)
 {
     struct vd_nfc_op *op;
     if (pump->resume_at_ms && vd_clock_now_ms() < pump->resume_at_ms)
         return;
     pump->resume_at_ms = 0;
-    while (vd_nfc_session_pending(pump->link.session) < pump->window && (op = take_waiting(pump)))
-        vd_nfc_session_submit(pump->link.session, op);
+    while (under_way(pump) < pump->window && (op = take_waiting(pump)))
+        if (!goes_to_packer(pump, op))
+            vd_nfc_session_submit(pump->link.session, op);
+}
+
+/* Takes what the packer has done: writes to be sent, and reads that may be whole now. */
+static int collect(struct vd_nfc_pump *pump, struct vd_error *err)
+{
+    struct vd_nfc_parcel *parcel;
+    int r = VD_OK;
+    while (pump->packer && r == VD_OK && (parcel = vd_nfc_packer_next(pump->packer))) {
+        if (parcel->op->kind == VD_NFC_OP_WRITE) {
+            vd_nfc_session_submit(pump->link.session, parcel->op);
+            continue;
+        }
+        r = vd_nfc_session_unpacked(pump->link.session, parcel, err);
+        vd_nfc_packer_give_back(pump->packer, parcel);
+    }
+    return r;
 }
 
 /* VD_STREAM_WAIT where the stream takes no more now, or there is nothing to send. */
@@ -254,6 +326,9 @@ static int receive_some(struct vd_nfc_pump *pump, struct vd_error *err)
 static int move_bytes(struct vd_nfc_pump *pump, struct vd_error *err)
 {
     for (;;) {
+        int collected = collect(pump, err);
+        if (collected < 0)
+            return collected;
         admit(pump);
         int sent = send_some(pump, err);
         if (sent < 0)
@@ -279,6 +354,7 @@ static void give_up(struct vd_nfc_pump *pump)
     struct vd_error why = VD_ERROR_INIT;
     int r = vd_error_set(&why, VD_E_CANCELLED, "'%s': cancelled", pump->host);
     struct vd_nfc_link *link = &pump->link;
+    put_back(pump, take_packed(pump));
     if (link->stream && vd_nfc_session_pending(link->session) > 0) {
         struct vd_nfc_op *ops = vd_nfc_session_take_all(link->session);
         vd_nfc_link_close(link, false);
@@ -305,12 +381,37 @@ static int poll_ms(const struct vd_nfc_pump *pump, bool busy)
     return until > now ? (int)VD_MIN(until - now + 1, (uint64_t)INT_MAX) : 0;
 }
 
-static int await_events(struct vd_nfc_pump *pump, struct vd_error *err)
+static bool wants_to_send(struct vd_nfc_link *link)
 {
     struct iovec pieces[VD_NFC_PIECES];
+    return vd_nfc_session_output(link->session, pieces) > 0;
+}
+
+/* The host owes the rest of what it has begun to send. */
+static void wake_late(struct vd_nfc_link *link)
+{
+    struct iovec pieces[VD_NFC_PIECES];
+    (void)vd_nfc_session_want(link->session, pieces); /* the first */
+    vd_stream_owed(link->stream, pieces[0].iov_len);
+}
+
+/* Too little to be woken for has come, or nothing. */
+static int timed_out(struct vd_nfc_pump *pump, struct vd_error *err)
+{
+    int r = receive_some(pump, err);
+    if (r == VD_STREAM_WAIT)
+        return vd_error_set(err, VD_E_TIMED_OUT, "'%s' did not answer in time", pump->host);
+    pump->last_moved_ms = vd_clock_now_ms();
+    return r;
+}
+
+static int await_events(struct vd_nfc_pump *pump, struct vd_error *err)
+{
     struct vd_nfc_link *link = &pump->link;
     bool busy = link->stream && vd_nfc_session_pending(link->session) > 0;
-    bool writing = link->stream && vd_nfc_session_output(link->session, pieces) > 0;
+    bool writing = link->stream && wants_to_send(link);
+    if (link->stream)
+        wake_late(link);
     struct pollfd fds[] = {
         {pump->wake, POLLIN, 0},
         {link->stream ? vd_stream_fd(link->stream) : -1,
@@ -322,7 +423,7 @@ static int await_events(struct vd_nfc_pump *pump, struct vd_error *err)
     if (n > 0 && fds[0].revents && read(pump->wake, &count, sizeof count) < 0)
         return VD_OK; /* somebody else's wake: cannot be, and would not matter */
     if (n == 0 && busy && vd_clock_now_ms() - pump->last_moved_ms >= io_ms(pump))
-        return vd_error_set(err, VD_E_TIMED_OUT, "'%s' did not answer in time", pump->host);
+        return timed_out(pump, err);
     return VD_OK;
 }
 
@@ -380,7 +481,7 @@ static int connect_first(struct vd_nfc_pump *pump, struct vd_error *err)
         return r;
     pump->opened = pump->link.opened;
     memcpy(pump->host, pump->link.host, sizeof pump->host);
-    pump->last_moved_ms = vd_clock_now_ms();
+    link_ready(pump);
     return start_thread(pump, err);
 }
 
@@ -390,6 +491,7 @@ static void pump_destroy(struct vd_nfc_pump *pump)
         return;
     if (pump->in_budget)
         vd_nfc_budget_give_back(pump->options.server, pump->buffer_bytes);
+    vd_nfc_packer_free(pump->packer);
     if (pump->wake >= 0)
         (void)close(pump->wake); /* nothing to lose */
     (void)pthread_mutex_destroy(&pump->lock);
@@ -413,12 +515,15 @@ int vd_nfc_pump_new(const struct vd_nfc_options *options, struct vd_nfc_pump **r
     pump->server = strdup(options->server ? options->server : "");
     pump->options.path = pump->path;
     pump->options.server = pump->server;
-    if (!pump->path || !pump->server || pump->wake < 0) {
+    int r = VD_OK;
+    if (options->compression != VD_NFC_PLAIN)
+        r = vd_nfc_packer_new(wake_for_packer, pump, &pump->packer);
+    if (r < 0 || !pump->path || !pump->server || pump->wake < 0) {
         pump_destroy(pump);
         return vd_error_set(err, VD_E_NO_MEMORY, "opening '%s': out of memory", options->path);
     }
     choose_buffers(pump);
-    int r = connect_first(pump, err);
+    r = connect_first(pump, err);
     if (r != VD_OK) {
         vd_nfc_link_close(&pump->link, false);
         pump_destroy(pump);

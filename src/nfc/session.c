@@ -9,6 +9,7 @@
 
 #include "base/bytes.h"
 #include "nfc/fragment.h"
+#include "nfc/refusal.h"
 
 /* Operations that an error frame ended: what still comes for them is passed over. An error can have
  * at most one reply behind it, or the fragments that were under way. */
@@ -16,8 +17,6 @@
 #define FILE_TYPE_DISK   2u
 #define ERROR_TEXT_BYTES 400u
 #define DRAIN_BYTES      65536u
-#define NFC_ERROR_MEMORY 5u
-#define NFC_ERROR_ACCESS 11u
 
 enum stage { STAGE_HEADER, STAGE_PAYLOAD, STAGE_TRAILER, STAGE_DRAIN };
 
@@ -27,12 +26,12 @@ struct vd_nfc_session {
     uint64_t handle; /* of the one file; 0 before it is open */
     uint32_t next_id;
     struct vd_nfc_codec *codec;
+    struct vd_nfc_unpacker unpacker; /* of NULL: none */
 
     /* Submitted, oldest first; answered ones are taken out. `sending` is in the list. */
     struct vd_nfc_op *first, **last;
     size_t pending;
     struct vd_nfc_op *sending;
-    bool sending_ended; /* an error came for it meanwhile: ends with the fragment under way */
     uint32_t ended[ENDED_IDS];
     size_t ended_count;
 
@@ -47,8 +46,9 @@ struct vd_nfc_session {
     uint8_t in[VD_NFC_HEADER_BYTES + VD_NFC_PAYLOAD_MAX_BYTES];
     size_t in_bytes; /* of the stage that have arrived */
     struct vd_nfc_header header;
-    struct vd_nfc_op *answered; /* whose trailer arrives; NULL: nobody's */
-    struct vd_nfc_io io;        /* of the fragment whose trailer arrives */
+    struct vd_nfc_op *answered;   /* whose trailer arrives; NULL: nobody's */
+    struct vd_nfc_io io;          /* of the fragment whose trailer arrives */
+    struct vd_nfc_parcel *parcel; /* it arrives in; NULL: where it belongs, or the codec's room */
     uint8_t *into;
     size_t into_bytes;
     uint64_t drain_bytes;
@@ -90,7 +90,9 @@ void vd_nfc_session_submit(struct vd_nfc_session *session, struct vd_nfc_op *op)
     op->host_code = 0;
     op->done_bytes = 0;
     op->sent_bytes = 0;
+    op->parts = 0;
     op->is_sent = false;
+    op->is_ended = false;
     op->next = NULL;
     op->id = session->next_id++;
     vd_error_clear(&op->err);
@@ -124,10 +126,12 @@ static void unlink_op(struct vd_nfc_session *session, struct vd_nfc_op *op)
 
 static void finish(struct vd_nfc_session *session, struct vd_nfc_op *op)
 {
-    if (op == session->sending) { /* its bytes are on their way: it ends with them */
-        session->sending_ended = true;
+    if (op == session->sending || op->parts > 0) { /* its memory is in use: it ends after that */
+        op->is_ended = true;
         return;
     }
+    if (session->answered == op)
+        session->answered = NULL;
     unlink_op(session, op);
     vd_nfc_ranges_done(&op->arrived);
     op->finished(op);
@@ -191,7 +195,10 @@ static void encode_write(struct vd_nfc_session *session, struct vd_nfc_op *op, u
     const uint8_t *bytes = (const uint8_t *)op->from + op->sent_bytes;
     uint32_t size = VD_MIN(op->length_bytes - op->sent_bytes, session->buffer_bytes);
     struct vd_nfc_packed packed;
-    vd_nfc_pack(session->codec, op->compression, bytes, size, &packed);
+    if (op->parcel)
+        packed = op->parcel->packed[op->sent_bytes / session->buffer_bytes];
+    else
+        vd_nfc_pack(session->codec, op->compression, bytes, size, &packed);
     struct vd_nfc_io io = {
         .handle = session->handle,
         .compression = packed.compression,
@@ -299,14 +306,12 @@ static void frame_sent(struct vd_nfc_session *session)
     struct vd_nfc_op *op = session->sending;
     bool more = op->kind == VD_NFC_OP_WRITE && op->sent_bytes < op->length_bytes;
     session->head_bytes = session->body_bytes = 0;
-    if (more && !session->sending_ended)
+    if (more && !op->is_ended)
         return;
     op->is_sent = true;
     session->sending = NULL;
-    if (session->sending_ended) {
-        session->sending_ended = false;
+    if (op->is_ended)
         finish(session, op);
-    }
 }
 
 /* The value of a DDB_SET follows its key. */
@@ -397,66 +402,10 @@ static void end_early(struct vd_nfc_session *session, struct vd_nfc_op *op, int 
     finish(session, op);
 }
 
-static const char *describe(const struct vd_nfc_op *op, char *text, size_t size)
-{
-    switch (op->kind) {
-    case VD_NFC_OP_OPEN:
-        (void)snprintf(text, size, "opening '%s'", op->text);
-        break;
-    case VD_NFC_OP_READ:
-    case VD_NFC_OP_WRITE:
-        (void)snprintf(text, size, "%s %" PRIu32 " bytes at byte %" PRIu64,
-                       op->kind == VD_NFC_OP_READ ? "reading" : "writing", op->length_bytes,
-                       op->offset_bytes);
-        break;
-    case VD_NFC_OP_GET:
-    case VD_NFC_OP_SET:
-        (void)snprintf(text, size, "asking for the disk's '%s'", op->text);
-        break;
-    case VD_NFC_OP_QUERY:
-        (void)snprintf(text, size, "asking what is allocated from byte %" PRIu64, op->offset_bytes);
-        break;
-    default:
-        (void)snprintf(text, size, "setting up the session");
-    }
-    return text;
-}
-
-/* Which of our codes a host's refusal is. The numbers and texts were met by public clients. */
-static int code_of(const struct vd_nfc_op *op, uint64_t host_code, const char *text)
-{
-    if (strstr(text, "Failed to lock") || strstr(text, "16392"))
-        return VD_E_LOCKED;
-    if (strstr(text, "multiwriter"))
-        return VD_E_SNAPSHOT_NEEDED;
-    if (host_code == NFC_ERROR_MEMORY || strstr(text, "Failed to allocate"))
-        return VD_E_NO_MEMORY;
-    if (host_code == NFC_ERROR_ACCESS && op->kind == VD_NFC_OP_OPEN &&
-        !(op->flags & VD_NFC_OPEN_RO_BIT))
-        return VD_E_READ_ONLY;
-    if (host_code == NFC_ERROR_ACCESS)
-        return VD_E_ACCESS;
-    return VD_E_FAIL;
-}
-
-/* Words of a host are shown, but not its control characters. */
-static void make_printable(char *text)
-{
-    for (; *text; text++)
-        if ((unsigned char)*text < ' ' || *text == 127)
-            *text = '?';
-}
-
 static void refuse(struct vd_nfc_session *session, struct vd_nfc_op *op, uint64_t host_code)
 {
-    char doing[VD_ERROR_TEXT_BYTES / 2];
-    make_printable(session->text);
-    int code = code_of(op, host_code, session->text);
     op->host_code = host_code;
-    (void)vd_error_set(&op->err, code, "%s: '%s' refuses: %s (NFC error %" PRIu64 ")",
-                       describe(op, doing, sizeof doing), session->peer,
-                       session->text[0] ? session->text : "no reason given", host_code);
-    end_early(session, op, code);
+    end_early(session, op, vd_nfc_refusal(op, session->peer, host_code, session->text, &op->err));
 }
 
 /* Bytes behind the payload of a frame that answers nothing any more. */
@@ -504,6 +453,15 @@ static int take_error(struct vd_nfc_session *session, struct vd_error *err)
     return VD_OK;
 }
 
+/* In a parcel where there is one to be had. */
+static void *room_for_packed(struct vd_nfc_session *session)
+{
+    if (session->unpacker.get)
+        session->parcel = session->unpacker.get(session->unpacker.data);
+    struct vd_nfc_codec *codec = session->parcel ? session->parcel->codec : session->codec;
+    return vd_nfc_codec_room(codec, session->io.trailer_bytes);
+}
+
 /* A read's fragment is checked before one byte of it is taken. */
 static int take_fragment(struct vd_nfc_session *session, struct vd_nfc_op *op, struct vd_error *err)
 {
@@ -519,6 +477,7 @@ static int take_fragment(struct vd_nfc_session *session, struct vd_nfc_op *op, s
     if (r < 0)
         return broken(session, err, "a fragment that came before", io->fragment_offset_bytes);
     void *into = (uint8_t *)op->into + io->fragment_offset_bytes;
+    session->parcel = NULL;
     if (io->compression == VD_NFC_CODE_NONE) {
         if (io->trailer_bytes != io->fragment_bytes)
             return broken(session, err, "a fragment of another length than its data",
@@ -526,10 +485,11 @@ static int take_fragment(struct vd_nfc_session *session, struct vd_nfc_op *op, s
     } else if (io->trailer_bytes > vd_nfc_packed_max_bytes(io->fragment_bytes)) {
         return broken(session, err, "compressed data that is too long", io->trailer_bytes);
     } else {
-        into = vd_nfc_codec_room(session->codec, io->trailer_bytes);
+        into = room_for_packed(session);
     }
     if (!into)
         return vd_error_set(err, VD_E_NO_MEMORY, "reading from '%s': out of memory", session->peer);
+    op->parts++;
     expect(session, STAGE_TRAILER, into, io->trailer_bytes);
     return VD_OK;
 }
@@ -615,7 +575,7 @@ static int take_payload(struct vd_nfc_session *session, struct vd_error *err)
         return drain_frame(session, err);
     if (!op || FRAME_OF[op->kind] != session->header.type)
         return broken(session, err, "a frame that nobody asked for", session->header.payload_bytes);
-    if (op == session->sending && session->sending_ended)
+    if (op->is_ended)
         return drain_frame(session, err);
     session->answered = op;
     switch (op->kind) {
@@ -635,20 +595,72 @@ static int take_payload(struct vd_nfc_session *session, struct vd_error *err)
     }
 }
 
+/* One of a read's fragments is where it belongs. */
+static void part_done(struct vd_nfc_session *session, struct vd_nfc_op *op)
+{
+    op->parts--;
+    if (op->is_ended && op->parts == 0) {
+        finish(session, op);
+    } else if (op->parts == 0 && vd_nfc_ranges_full(&op->arrived, op->length_bytes)) {
+        op->done_bytes = op->length_bytes;
+        finish(session, op);
+    }
+}
+
+static int cannot_unpack(const struct vd_nfc_session *session, int code, uint32_t compression,
+                         struct vd_error *err)
+{
+    if (code == VD_E_NO_MEMORY)
+        return vd_error_set(err, code, "reading from '%s': out of memory", session->peer);
+    return broken(session, err, "compressed data that cannot be unpacked", compression);
+}
+
+void vd_nfc_session_set_unpacker(struct vd_nfc_session *session,
+                                 const struct vd_nfc_unpacker *unpacker)
+{
+    session->unpacker = *unpacker;
+}
+
+int vd_nfc_session_unpacked(struct vd_nfc_session *session, const struct vd_nfc_parcel *parcel,
+                            struct vd_error *err)
+{
+    int r = VD_OK;
+    if (parcel->code < 0 && !parcel->op->is_ended)
+        r = cannot_unpack(session, parcel->code, parcel->compression, err);
+    else
+        part_done(session, parcel->op);
+    return r;
+}
+
+static void hand_out(struct vd_nfc_session *session, struct vd_nfc_op *op, void *into)
+{
+    struct vd_nfc_parcel *parcel = VD_TAKE_PTR(session->parcel);
+    parcel->op = op;
+    parcel->compression = session->io.compression;
+    parcel->packed_bytes = session->io.trailer_bytes;
+    parcel->into = into;
+    parcel->size = session->io.fragment_bytes;
+    parcel->code = VD_OK;
+    session->unpacker.put(session->unpacker.data, parcel);
+}
+
 static int fragment_arrived(struct vd_nfc_session *session, struct vd_nfc_op *op,
                             struct vd_error *err)
 {
     const struct vd_nfc_io *io = &session->io;
     void *into = (uint8_t *)op->into + io->fragment_offset_bytes;
-    if (io->compression != VD_NFC_CODE_NONE &&
-        vd_nfc_unpack(session->codec, io->compression, io->trailer_bytes, into,
-                      io->fragment_bytes) < 0)
-        return broken(session, err, "compressed data that cannot be unpacked", io->compression);
+    int r = VD_OK;
     expect_header(session);
-    if (!vd_nfc_ranges_full(&op->arrived, op->length_bytes))
-        return VD_OK;
-    op->done_bytes = op->length_bytes;
-    finish(session, op);
+    if (session->parcel) {
+        hand_out(session, op, into);
+        return r;
+    }
+    if (io->compression != VD_NFC_CODE_NONE)
+        r = vd_nfc_unpack(session->codec, io->compression, io->trailer_bytes, into,
+                          io->fragment_bytes);
+    if (r < 0)
+        return cannot_unpack(session, r, io->compression, err);
+    part_done(session, op);
     return VD_OK;
 }
 

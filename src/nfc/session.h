@@ -17,6 +17,7 @@
 #include <sys/uio.h>
 
 #include "base/error.h"
+#include "nfc/fragment.h"
 #include "nfc/frame.h"
 #include "nfc/ranges.h"
 
@@ -36,6 +37,30 @@ enum vd_nfc_op_kind {
     VD_NFC_OP_END,
 };
 
+/* Packed data on its way between a session and whoever packs and unpacks for it. */
+struct vd_nfc_parcel {
+    struct vd_nfc_op *op;
+    struct vd_nfc_codec *codec;
+    /* A fragment of a read, whose packed bytes lie in the codec's room; and what came of it. */
+    uint32_t compression;
+    size_t packed_bytes;
+    void *into;
+    size_t size;
+    int code;
+    /* A write: its fragments in their order, as large as the session's buffers but the last. */
+    struct vd_nfc_packed *packed;
+    void *owner; /* whoever packs; its own */
+};
+
+/* Who unpacks what reads bring, so that the session's thread need not. */
+struct vd_nfc_unpacker {
+    /* An empty parcel with a codec; NULL: the session is to unpack by itself. */
+    struct vd_nfc_parcel *(*get)(void *data);
+    /* Takes it filled; once unpacked it goes to vd_nfc_session_unpacked. */
+    void (*put)(void *data, struct vd_nfc_parcel *parcel);
+    void *data;
+};
+
 /* The caller's, in place from submit until `finished` was called, which may reuse or free it. */
 struct vd_nfc_op {
     enum vd_nfc_op_kind kind;
@@ -48,6 +73,7 @@ struct vd_nfc_op {
     const void *from;
     void *into;
     size_t into_bytes;
+    struct vd_nfc_parcel *parcel; /* WRITE: packed already; NULL: the session packs it */
 
     void (*finished)(struct vd_nfc_op *op);
     void *data; /* the caller's */
@@ -61,9 +87,11 @@ struct vd_nfc_op {
 
     /* The session's. */
     uint32_t id;
-    uint32_t sent_bytes; /* of a write */
-    struct vd_nfc_ranges arrived;
+    uint32_t sent_bytes;          /* of a write */
+    struct vd_nfc_ranges arrived; /* or on their way: */
+    uint32_t parts;               /* fragments that arrive now, or are being unpacked */
     bool is_sent;
+    bool is_ended; /* by an error; finishes once its memory is nobody's any more */
     struct vd_nfc_op *next;
 };
 
@@ -74,6 +102,13 @@ VD_MUST_CHECK int vd_nfc_session_new(const char *peer, uint32_t buffer_bytes,
 /* Frees; unfinished operations are forgotten, not finished: take them first. NULL allowed. */
 void vd_nfc_session_free(struct vd_nfc_session *session);
 VD_DEFINE_CLEANUP(struct vd_nfc_session *, vd_nfc_session_free)
+
+/* Without one the session unpacks by itself. Copied. */
+void vd_nfc_session_set_unpacker(struct vd_nfc_session *session,
+                                 const struct vd_nfc_unpacker *unpacker);
+/* A parcel comes back, unpacked or not; operations may finish. Errors as of vd_nfc_session_got. */
+VD_MUST_CHECK int vd_nfc_session_unpacked(struct vd_nfc_session *session,
+                                          const struct vd_nfc_parcel *parcel, struct vd_error *err);
 
 /* Queues it behind the others. */
 void vd_nfc_session_submit(struct vd_nfc_session *session, struct vd_nfc_op *op);
@@ -94,8 +129,9 @@ unsigned vd_nfc_session_want(struct vd_nfc_session *session, struct iovec *ret);
 VD_MUST_CHECK int vd_nfc_session_got(struct vd_nfc_session *session, size_t bytes,
                                      struct vd_error *err);
 
-/* Not answered yet, sent or not, in the order of submission; the session has none any more. To be
- * submitted to another session (their progress is set back), or failed. */
+/* Not answered yet, sent or not, in the order of submission; the session has none any more. No
+ * parcel of theirs may be under way, and the one the session may hold is nobody's. To be submitted
+ * to another session (their progress is set back), or failed. */
 struct vd_nfc_op *vd_nfc_session_take_all(struct vd_nfc_session *session);
 size_t vd_nfc_session_pending(const struct vd_nfc_session *session);
 

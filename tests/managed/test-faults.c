@@ -9,6 +9,8 @@
 
 static uint8 *web;
 static size_t web_bytes;
+static const char *modes; /* of the connections made; NULL: nbdssl */
+static uint32 open_flags = RO;
 
 static double now(void)
 {
@@ -42,12 +44,12 @@ static void judge(const char *name, VixError result, enum outcome want)
 static void meet(const char *name, const char *value, enum outcome want)
 {
     VixDiskLibConnectParams *params = params_new();
-    VixDiskLibConnection connection = connect_to(params, true, NULL);
+    VixDiskLibConnection connection = connect_to(params, true, modes);
     VixDiskLibHandle disk = NULL;
     double start = now();
     forget();
     fault(name, value);
-    VixError result = VixDiskLib_Open(connection, WEB, RO, &disk);
+    VixError result = VixDiskLib_Open(connection, WEB, open_flags, &disk);
     if (disk) {
         ok(right_as_far_as_read(disk, &result), "%s: no wrong byte", name);
         is(VixDiskLib_Close(disk), VIX_OK, "%s: Close", name);
@@ -118,6 +120,48 @@ static void sessions_end(void)
     fault("expired-session-after", "null");
 }
 
+/* What is not a matter of TLS, on another way. */
+static void meet_all(const char *way, uint32 flags)
+{
+    modes = way;
+    open_flags = RO | flags;
+    printf("# over %s, flags %u\n", way, (unsigned)flags);
+    meet("reverse-fragments", "true", RECOVERS);
+    meet("interleave", "true", RECOVERS);
+    meet("odd-fragments", "true", RECOVERS);
+    meet("bandwidth", "100000000", RECOVERS);
+    meet("drop-once", "5000000", RECOVERS);
+    meet("memory-error", "3", RECOVERS);
+    meet("drop-after", "1000000", MAY_FAIL);
+    meet("error-frame", "3", MAY_FAIL);
+    meet("bad-length", "true", FAILS);
+    modes = NULL;
+    open_flags = RO;
+}
+
+/* A connection that is cut between the answers to writes. */
+static void writes_go_on(const char *way, uint32 flags)
+{
+    VixDiskLibConnectParams *params = params_new();
+    VixDiskLibConnection connection = connect_to(params, false, way);
+    size_t bytes;
+    uint8 *data = content_of("data", &bytes);
+    for (size_t i = 0; i < bytes; i += 3)
+        data[i] ^= (uint8)(flags + 1);
+    fault("drop-once", "1200");
+    VixDiskLibHandle disk = open_disk(connection, DATA, flags, "to be written");
+    is(VixDiskLib_Write(disk, 0, bytes / 512, data), VIX_OK, "%s, flags %u: Write recovers", way,
+       (unsigned)flags);
+    reads_as(disk, data, bytes, "what was written");
+    is(VixDiskLib_Write(disk, 0, bytes / 512, data), VIX_OK, "Write again");
+    reads_as(disk, data, bytes, "what was written again");
+    is(VixDiskLib_Close(disk), VIX_OK, "Close");
+    is(VixDiskLib_Disconnect(connection), VIX_OK, "Disconnect");
+    VixDiskLib_FreeConnectParams(params);
+    fault("drop-once", "null");
+    free(data);
+}
+
 int main(void)
 {
     web = content_of("web", &web_bytes);
@@ -146,6 +190,11 @@ int main(void)
     sweep("drop-after", 0, 4000, 797);
     sweep("error-frame", 1, 12, 2);
     sweep("stall", 1, 3, 2);
+    meet_all("nbd", 0);
+    meet_all("nbd", VIXDISKLIB_FLAG_OPEN_COMPRESSION_FASTLZ);
+    writes_go_on("nbd", 0);
+    writes_go_on("nbd", VIXDISKLIB_FLAG_OPEN_COMPRESSION_FASTLZ);
+    writes_go_on("nbdssl", VIXDISKLIB_FLAG_OPEN_COMPRESSION_ZLIB);
     sessions_end();
     works_again();
     VixDiskLib_Exit();

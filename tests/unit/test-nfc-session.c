@@ -382,6 +382,168 @@ VD_TEST(a_refused_write_ends_with_the_fragment_under_way)
     end_host(host);
 }
 
+/* Parcels that wait until a test unpacks them. */
+struct shelf {
+    struct vd_nfc_parcel parcels[3];
+    unsigned got, put;
+};
+
+static struct vd_nfc_parcel *shelf_get(void *data)
+{
+    struct shelf *shelf = data;
+    return shelf->got < VD_ARRAY_SIZE(shelf->parcels) ? &shelf->parcels[shelf->got++] : NULL;
+}
+
+static void shelf_put(void *data, struct vd_nfc_parcel *parcel)
+{
+    struct shelf *shelf = data;
+    check(parcel == &shelf->parcels[shelf->put++]);
+}
+
+static void shelf_start(struct shelf *shelf, struct host *host)
+{
+    struct vd_nfc_unpacker unpacker = {shelf_get, shelf_put, shelf};
+    *shelf = (struct shelf){.got = 0};
+    for (unsigned i = 0; i < VD_ARRAY_SIZE(shelf->parcels); i++)
+        check(vd_nfc_codec_new(&shelf->parcels[i].codec) == VD_OK);
+    vd_nfc_session_set_unpacker(host->session, &unpacker);
+}
+
+static void shelf_end(struct shelf *shelf)
+{
+    for (unsigned i = 0; i < VD_ARRAY_SIZE(shelf->parcels); i++)
+        vd_nfc_codec_free(shelf->parcels[i].codec);
+}
+
+static int unpack(struct host *host, struct vd_nfc_parcel *parcel, struct vd_error *err)
+{
+    parcel->code = vd_nfc_unpack(parcel->codec, parcel->compression, parcel->packed_bytes,
+                                 parcel->into, parcel->size);
+    return vd_nfc_session_unpacked(host->session, parcel, err);
+}
+
+/* Part `i` of a read of 4096-byte parts, packed. */
+static int packed_part(struct host *host, const struct vd_nfc_op *op, const uint8_t *want,
+                       unsigned i, struct vd_error *err)
+{
+    struct vd_nfc_codec *codec;
+    struct vd_nfc_packed packed;
+    check(vd_nfc_codec_new(&codec) == VD_OK);
+    vd_nfc_pack(codec, VD_NFC_CODE_ZLIB, want + i * 4096, 4096, &packed);
+    check_u64_eq(packed.compression, VD_NFC_CODE_ZLIB);
+    struct vd_nfc_io io = {.is_read = true,
+                           .compression = packed.compression,
+                           .total_bytes = op->length_bytes,
+                           .fragment_offset_bytes = i * 4096,
+                           .fragment_bytes = 4096,
+                           .trailer_bytes = (uint32_t)packed.size};
+    int r = fragment(host, op, &io, packed.bytes, err);
+    vd_nfc_codec_free(codec);
+    return r;
+}
+
+/* Four fragments, of which three go to parcels, which come back in another order. */
+VD_TEST(a_read_is_whole_when_its_parcels_are_back)
+{
+    struct host *host = new_host();
+    struct shelf shelf;
+    uint8_t *want = pattern(4 * 4096), *got = calloc(4, 4096);
+    struct vd_nfc_op op = {.kind = VD_NFC_OP_READ, .length_bytes = 4 * 4096, .into = got};
+    shelf_start(&shelf, host);
+    submit(host, &op);
+    take(host, 1000);
+    for (unsigned i = 0; i < 4; i++)
+        check_code(packed_part(host, &op, want, 3 - i, NULL), VD_OK);
+    check_u64_eq(shelf.put, 3);
+    check_code(unpack(host, &shelf.parcels[1], NULL), VD_OK);
+    check_code(unpack(host, &shelf.parcels[2], NULL), VD_OK);
+    check_u64_eq(host->finished, 0);
+    check_code(unpack(host, &shelf.parcels[0], NULL), VD_OK);
+    check_u64_eq(host->finished, 1);
+    check_code(op.code, VD_OK);
+    check_mem_eq(got, want, 4 * 4096);
+    free(want);
+    free(got);
+    shelf_end(&shelf);
+    end_host(host);
+}
+
+/* All that came is unpacked while the last fragment is still on its way. */
+VD_TEST(a_read_waits_for_the_fragment_that_arrives)
+{
+    struct host *host = new_host();
+    struct shelf shelf;
+    uint8_t *want = pattern(2 * 4096), *got = calloc(2, 4096);
+    struct vd_nfc_op op = {.kind = VD_NFC_OP_READ, .length_bytes = 2 * 4096, .into = got};
+    struct vd_nfc_io io = {.is_read = true,
+                           .total_bytes = 2 * 4096,
+                           .fragment_offset_bytes = 4096,
+                           .fragment_bytes = 4096,
+                           .trailer_bytes = 4096};
+    uint8_t payload[VD_NFC_IO_BYTES];
+    shelf_start(&shelf, host);
+    submit(host, &op);
+    take(host, 1000);
+    check_code(packed_part(host, &op, want, 0, NULL), VD_OK);
+    vd_nfc_io_encode(&io, payload);
+    check_code(reply(host, VD_NFC_IO, op.id, payload, sizeof payload, NULL), VD_OK);
+    check_code(give(host, want + 4096, 4000, 4096, NULL), VD_OK);
+    check_code(unpack(host, &shelf.parcels[0], NULL), VD_OK);
+    check_u64_eq(host->finished, 0);
+    check_code(give(host, want + 8096, 96, 4096, NULL), VD_OK);
+    check_u64_eq(host->finished, 1);
+    check_mem_eq(got, want, 2 * 4096);
+    free(want);
+    free(got);
+    shelf_end(&shelf);
+    end_host(host);
+}
+
+/* Its memory is written to until the parcel is back. */
+VD_TEST(a_refused_read_ends_with_its_parcels)
+{
+    struct host *host = new_host();
+    struct shelf shelf;
+    uint8_t *want = pattern(2 * 4096), *got = calloc(2, 4096);
+    struct vd_nfc_op op = {.kind = VD_NFC_OP_READ, .length_bytes = 2 * 4096, .into = got};
+    shelf_start(&shelf, host);
+    submit(host, &op);
+    take(host, 1000);
+    check_code(packed_part(host, &op, want, 0, NULL), VD_OK);
+    check_code(error_for(host, op.id, 7, "disk is gone", NULL), VD_OK);
+    check_u64_eq(host->finished, 0);
+    check_code(packed_part(host, &op, want, 1, NULL), VD_OK); /* passed over */
+    check_u64_eq(shelf.put, 1);
+    check_code(unpack(host, &shelf.parcels[0], NULL), VD_OK);
+    check_u64_eq(host->finished, 1);
+    check_code(op.code, VD_E_FAIL);
+    free(want);
+    free(got);
+    shelf_end(&shelf);
+    end_host(host);
+}
+
+VD_TEST(a_parcel_that_cannot_be_unpacked_ends_the_session)
+{
+    struct host *host = new_host();
+    struct shelf shelf;
+    struct vd_error err = VD_ERROR_INIT;
+    uint8_t *want = pattern(4096), *got = calloc(1, 4096);
+    struct vd_nfc_op op = {.kind = VD_NFC_OP_READ, .length_bytes = 4096, .into = got};
+    shelf_start(&shelf, host);
+    submit(host, &op);
+    take(host, 1000);
+    check_code(packed_part(host, &op, want, 0, NULL), VD_OK);
+    shelf.parcels[0].packed_bytes /= 2;
+    check_code(unpack(host, &shelf.parcels[0], &err), VD_E_PROTOCOL);
+    check_str_has(err.text, "compressed data that cannot be unpacked");
+    check_u64_eq(host->finished, 0);
+    free(want);
+    free(got);
+    shelf_end(&shelf);
+    end_host(host);
+}
+
 VD_TEST(texts_of_hosts_become_codes)
 {
     static const struct {
