@@ -22,7 +22,7 @@
 #include "nfc/client.h"
 
 #define MIB            (1u << 20)
-#define CALLERS        4u
+#define CALLERS        8u
 #define CALL_BYTES     (4u * MIB)
 #define ROUND_BYTES    (CALLERS * CALL_BYTES)
 #define MIB_MAX        (1u << 20)
@@ -174,6 +174,7 @@ struct caller {
     bool writes;
     unsigned number;
     uint64_t calls; /* of all callers */
+    uint8_t *bytes;
 };
 
 /* Every CALLERS-th call is this one's. */
@@ -181,31 +182,36 @@ static void *call(void *data)
 {
     struct caller *self = data;
     struct vd_error err = VD_ERROR_INIT;
-    uint8_t *bytes = content_new(CALL_BYTES);
     const uint64_t count = CALL_BYTES / VD_SECTOR_BYTES;
     int r = VD_OK;
     for (uint64_t i = self->number; r == VD_OK && i < self->calls; i += CALLERS)
-        r = self->writes ? vd_disk_write(self->disk, i * count, count, bytes, &err)
-                         : vd_disk_read(self->disk, i * count, count, bytes, &err);
+        r = self->writes ? vd_disk_write(self->disk, i * count, count, self->bytes, &err)
+                         : vd_disk_read(self->disk, i * count, count, self->bytes, &err);
     if (r < 0)
         die("moving", &err, r);
-    free(bytes);
     return NULL;
 }
 
 static double disk_speed(struct vd_disk *disk, bool writes, uint64_t mib)
 {
     struct caller callers[CALLERS];
+    for (unsigned i = 0; i < CALLERS; i++)
+        callers[i] = (struct caller){.disk = disk,
+                                     .writes = writes,
+                                     .number = i,
+                                     .calls = mib * MIB / CALL_BYTES,
+                                     .bytes = content_new(CALL_BYTES)};
     double start = now();
     for (unsigned i = 0; i < CALLERS; i++) {
-        callers[i] = (struct caller){
-            .disk = disk, .writes = writes, .number = i, .calls = mib * MIB / CALL_BYTES};
         if (pthread_create(&callers[i].thread, NULL, call, &callers[i]) != 0)
             exit(EXIT_FAILURE);
     }
     for (unsigned i = 0; i < CALLERS; i++)
         (void)pthread_join(callers[i].thread, NULL); /* it is ours */
-    return (double)mib / (now() - start);
+    double speed = (double)mib / (now() - start);
+    for (unsigned i = 0; i < CALLERS; i++)
+        free(callers[i].bytes);
+    return speed;
 }
 
 static void time_map(struct vd_disk *disk)
