@@ -41,11 +41,11 @@ static int load_descriptor(const struct vd_fs *fs, const char *path, struct vd_d
     if (r < 0)
         return r;
     if (kind == VD_FILE_DESCRIPTOR)
-        return vd_descriptor_read(block, ret, err);
+        return vd_descriptor_read(block, NULL, ret, err);
     if (kind != VD_FILE_KDMV)
         return VD_OK;
     r = vd_kdmv_header_read(block, &header, err);
-    return r < 0 ? r : vd_descriptor_read_embedded(block, &header, ret, err);
+    return r < 0 ? r : vd_descriptor_read_embedded(block, &header, NULL, ret, err);
 }
 
 /* The hint as it stands, where that leads to a file; otherwise its name beside the child. */

@@ -68,7 +68,7 @@ static int prove_header(const struct vd_kdmv_check *k, const struct vd_kdmv_head
     struct vd_kdmv_check with_line = *k;
     if (k->line != NULL)
         return prove(k, header, carving, err);
-    if (vd_descriptor_read_embedded(k->block, header, &descriptor, NULL) < 0 ||
+    if (vd_descriptor_read_embedded(k->block, header, NULL, &descriptor, NULL) < 0 ||
         descriptor == NULL || descriptor->num_extents != 1)
         return 0;
     with_line.line = &descriptor->extents[0];

@@ -6,14 +6,19 @@
 #include "block/block.h"
 #include "vmdk/descriptor.h"
 #include "vmdk/kdmv-header.h"
+#include "vmdk/probe.h"
+
+/* `front` is the beginning of the file where it has been read already, or NULL: a text that ends in
+ * it is not read again. */
 
 /* A text descriptor, from the start of the file. */
-VD_MUST_CHECK int vd_descriptor_read(struct vd_block *block, struct vd_descriptor **ret,
-                                     struct vd_error *err);
+VD_MUST_CHECK int vd_descriptor_read(struct vd_block *block, const struct vd_front *front,
+                                     struct vd_descriptor **ret, struct vd_error *err);
 /* The one inside a hosted sparse extent. *ret is NULL where there is none: the area is missing or
  * empty, as in the parts of a split disk. */
 VD_MUST_CHECK int vd_descriptor_read_embedded(struct vd_block *block,
                                               const struct vd_kdmv_header *header,
+                                              const struct vd_front *front,
                                               struct vd_descriptor **ret, struct vd_error *err);
 
 #endif

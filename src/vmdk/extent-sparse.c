@@ -559,14 +559,19 @@ static void fill_facts(struct vd_sparse *s)
     };
 }
 
-static int read_headers(struct vd_sparse *s, struct vd_error *err)
+/* `known` is the header where it was read already, or NULL. */
+static int read_headers(struct vd_sparse *s, const struct vd_kdmv_header *known,
+                        struct vd_error *err)
 {
     struct vd_kdmv_header footer;
     uint64_t file_bytes;
     int r;
 
-    if ((r = vd_block_size(s->extent.block, &file_bytes, err)) < 0 ||
-        (r = vd_kdmv_header_read(s->extent.block, &s->header, err)) < 0)
+    if ((r = vd_block_size(s->extent.block, &file_bytes, err)) < 0)
+        return r;
+    if (known)
+        s->header = *known;
+    else if ((r = vd_kdmv_header_read(s->extent.block, &s->header, err)) < 0)
         return r;
     s->extent.file_bytes = file_bytes;
     if (s->header.gd_offset_sectors != VD_KDMV_GD_IN_FOOTER)
@@ -600,8 +605,8 @@ int vd_extent_sparse_open(const struct vd_extent_params *params, struct vd_exten
     vd_extent_writer_init(&s->writer, 0);
     vd_file_holes_init(&s->holes, params->block);
     atomic_flag_clear(&s->fallback_told);
-    if ((r = read_headers(s, err)) < 0 || (r = check_line(s, params->line, err)) < 0 ||
-        (r = place_directories(s, err)) < 0)
+    if ((r = read_headers(s, params->header, err)) < 0 ||
+        (r = check_line(s, params->line, err)) < 0 || (r = place_directories(s, err)) < 0)
         return r;
     fill_facts(s);
     tell_oddities(s, params->line);

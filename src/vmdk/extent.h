@@ -107,15 +107,18 @@ struct vd_extent {
     struct vd_extent_facts facts;
 };
 
+struct vd_kdmv_header;
+
 /* What an opener of a format is given. `block` stays the caller's, also on failure. */
 struct vd_extent_params {
     struct vd_block *block; /* NULL for ZERO */
     struct vd_table_cache *cache;
     const struct vd_log *log;
     const struct vd_extent_line *line;
-    bool fill_short; /* VD_VMDK_FILL_SHORT */
-    bool embedded;   /* the descriptor sits in this very file */
-    bool writable;   /* will be written: refuse what is safe to read but not to change */
+    bool fill_short;                     /* VD_VMDK_FILL_SHORT */
+    const struct vd_kdmv_header *header; /* of a KDMV file, where it was read already; or NULL */
+    bool embedded;                       /* the descriptor sits in this very file */
+    bool writable; /* will be written: refuse what is safe to read but not to change */
 };
 
 /* One opener per format; each validates everything it will later rely on. */

@@ -237,21 +237,28 @@ static int check_descriptor_place(const struct vd_kdmv_header *header, uint64_t 
     return 0;
 }
 
-int vd_kdmv_header_read(struct vd_block *block, struct vd_kdmv_header *ret, struct vd_error *err)
+int vd_kdmv_header_take(struct vd_block *block, const uint8_t *bytes, struct vd_kdmv_header *ret,
+                        struct vd_error *err)
 {
-    uint8_t bytes[VD_KDMV_HEADER_BYTES];
     struct vd_kdmv_header header;
     uint64_t file_bytes;
     const char *path = vd_block_path(block);
     int r;
 
     if ((r = vd_block_size(block, &file_bytes, err)) < 0 ||
-        (r = vd_block_read(block, 0, bytes, sizeof bytes, err)) < 0 ||
         (r = vd_kdmv_header_decode(bytes, path, &header, err)) < 0 ||
         (r = check_descriptor_place(&header, file_bytes, path, err)) < 0)
         return r;
     *ret = header;
     return 0;
+}
+
+int vd_kdmv_header_read(struct vd_block *block, struct vd_kdmv_header *ret, struct vd_error *err)
+{
+    uint8_t bytes[VD_KDMV_HEADER_BYTES];
+    int r = vd_block_read(block, 0, bytes, sizeof bytes, err);
+
+    return r < 0 ? r : vd_kdmv_header_take(block, bytes, ret, err);
 }
 
 uint64_t vd_kdmv_table_span_sectors(const struct vd_kdmv_header *header)

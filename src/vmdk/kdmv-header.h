@@ -77,6 +77,10 @@ void vd_kdmv_header_encode(const struct vd_kdmv_header *header, uint8_t *bytes);
 VD_MUST_CHECK int vd_kdmv_header_read(struct vd_block *block, struct vd_kdmv_header *ret,
                                       struct vd_error *err);
 
+/* As that, where sector 0 is at hand as `bytes`. */
+VD_MUST_CHECK int vd_kdmv_header_take(struct vd_block *block, const uint8_t *bytes,
+                                      struct vd_kdmv_header *ret, struct vd_error *err);
+
 /* Entries of the grain directory; at most VD_KDMV_MAX_TABLES for a decoded header. */
 uint64_t vd_kdmv_num_tables(const struct vd_kdmv_header *header);
 /* Sectors one table maps; at most 2^33 for a decoded header. */

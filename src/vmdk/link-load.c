@@ -31,19 +31,21 @@ void vd_link_context_done(struct vd_link_context *context)
 /* The descriptor of a hosted sparse file. The name in its extent line says nothing: exports carry
  * names of their own and users rename files, so the extent is the file itself. Only a header of no
  * sectors does not speak for its file: then the extents are where the lines say. */
-static int load_embedded(struct vd_link *link, struct vd_block *block, const struct vd_fs *fs,
-                         struct vd_error *err)
+static int load_embedded(struct vd_link *link, struct vd_block *block, const struct vd_front *front,
+                         const struct vd_fs *fs, struct vd_error *err)
 {
-    struct vd_kdmv_header header;
-    int r = vd_kdmv_header_read(block, &header, err);
+    struct vd_kdmv_header *header = &link->header;
+    int r = front->length < VD_KDMV_HEADER_BYTES
+                ? vd_kdmv_header_read(block, header, err) /* which tells what is missing */
+                : vd_kdmv_header_take(block, front->bytes, header, err);
     if (r < 0)
         return r;
-    r = vd_descriptor_read_embedded(block, &header, &link->descriptor, err);
+    r = vd_descriptor_read_embedded(block, header, front, &link->descriptor, err);
     if (r < 0)
         return r;
     if (link->descriptor == NULL)
         return vd_wrong_file(fs, block, VD_FILE_KDMV, link->path, err);
-    link->embedded = header.capacity_sectors != 0;
+    link->embedded = header->capacity_sectors != 0;
     if (link->embedded && link->descriptor->num_extents != 1)
         return vd_error_set(err, VD_E_DESC_EXTENT,
                             "'%s': the descriptor inside the file has %zu extents, expected 1",
@@ -54,14 +56,15 @@ static int load_embedded(struct vd_link *link, struct vd_block *block, const str
 static int load_descriptor(struct vd_link *link, struct vd_block *block, const struct vd_fs *fs,
                            struct vd_error *err)
 {
-    enum vd_file_kind kind;
-    int r = vd_probe_block(block, &kind, err);
+    struct vd_front front;
+    int r = vd_front_read(block, &front, err);
     if (r < 0)
         return r;
+    enum vd_file_kind kind = vd_probe_bytes(front.bytes, front.length);
     if (kind == VD_FILE_DESCRIPTOR)
-        return vd_descriptor_read(block, &link->descriptor, err);
+        return vd_descriptor_read(block, &front, &link->descriptor, err);
     if (kind == VD_FILE_KDMV)
-        return load_embedded(link, block, fs, err);
+        return load_embedded(link, block, &front, fs, err);
     return vd_wrong_file(fs, block, kind, link->path, err);
 }
 

@@ -70,8 +70,8 @@ static int open_sparse(const struct vd_extent_params *params, struct vd_extent *
 {
     const char *path = vd_block_path(params->block);
     enum vd_file_kind expected = vd_file_kind_expected(params->line->type);
-    enum vd_file_kind kind;
-    int r = vd_probe_block(params->block, &kind, err);
+    enum vd_file_kind kind = VD_FILE_KDMV;
+    int r = params->header != NULL ? 0 : vd_probe_block(params->block, &kind, err);
     if (r < 0)
         return r;
     extent_opener *opener = sparse_opener(kind);
@@ -110,6 +110,7 @@ static int open_format(const struct vd_link *link, const struct vd_link_context 
         .line = line,
         .fill_short = (context->flags & VD_VMDK_FILL_SHORT) != 0,
         .embedded = link->embedded,
+        .header = link->embedded ? &link->header : NULL,
         .writable = context->write && line->access == VD_ACCESS_RW,
     };
     int r;

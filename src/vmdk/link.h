@@ -5,6 +5,7 @@
 
 #include "vmdk/descriptor.h"
 #include "vmdk/extent.h"
+#include "vmdk/kdmv-header.h"
 #include "vmdk/vmdk.h"
 
 struct vd_link_extent {
@@ -24,6 +25,7 @@ struct vd_link {
     uint64_t capacity_sectors;
     struct vd_block_identity identity; /* of the file that holds the descriptor */
     bool embedded;                     /* the descriptor is inside its only extent */
+    struct vd_kdmv_header header;      /* embedded: of that file, as it was when it was opened */
     struct vd_block *container;        /* embedded: that file, until its extent takes it; owned */
     struct vd_block *guard; /* not embedded, opened for writing: the descriptor's file, for its
                                lock; owned */

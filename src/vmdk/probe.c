@@ -171,14 +171,18 @@ enum vd_file_kind vd_probe_bytes(const uint8_t *bytes, size_t length)
     return probe_text((const char *)bytes, length);
 }
 
+int vd_front_read(struct vd_block *block, struct vd_front *ret, struct vd_error *err)
+{
+    return vd_block_read_some(block, 0, ret->bytes, sizeof ret->bytes, &ret->length, err);
+}
+
 int vd_probe_block(struct vd_block *block, enum vd_file_kind *ret, struct vd_error *err)
 {
-    uint8_t bytes[VD_PROBE_BYTES];
-    size_t length;
-    int r = vd_block_read_some(block, 0, bytes, sizeof bytes, &length, err);
+    struct vd_front front;
+    int r = vd_front_read(block, &front, err);
     if (r < 0)
         return r;
-    *ret = vd_probe_bytes(bytes, length);
+    *ret = vd_probe_bytes(front.bytes, front.length);
     return 0;
 }
 

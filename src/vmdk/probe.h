@@ -20,6 +20,14 @@ enum vd_file_kind {
 
 #define VD_PROBE_BYTES 2048
 
+/* The beginning of a file: enough to tell what it is, and for a header and most descriptors. */
+struct vd_front {
+    uint8_t bytes[VD_PROBE_BYTES];
+    size_t length; /* less than the room for them: the file ends there */
+};
+
+VD_MUST_CHECK int vd_front_read(struct vd_block *block, struct vd_front *ret, struct vd_error *err);
+
 enum vd_file_kind vd_probe_bytes(const uint8_t *bytes, size_t length);
 VD_MUST_CHECK int vd_probe_block(struct vd_block *block, enum vd_file_kind *ret,
                                  struct vd_error *err);

@@ -81,7 +81,7 @@ static bool is_owner(const struct vd_fs *fs, const char *owner, const char *name
     VD_CLEANUP(vd_descriptor_free_cleanup) struct vd_descriptor *descriptor = NULL;
     enum vd_file_kind kind;
     return vd_fs_open(fs, owner, 0, &block, NULL) >= 0 && vd_probe_block(block, &kind, NULL) >= 0 &&
-           kind == VD_FILE_DESCRIPTOR && vd_descriptor_read(block, &descriptor, NULL) >= 0 &&
+           kind == VD_FILE_DESCRIPTOR && vd_descriptor_read(block, NULL, &descriptor, NULL) >= 0 &&
            names_file(descriptor, name);
 }
 
