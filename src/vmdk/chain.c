@@ -167,7 +167,7 @@ static int open_links(struct vd_chain *chain, const char *path, struct vd_link_c
                       const char *const *parent_folders, struct vd_error *err)
 {
     struct vd_link *link;
-    int r = vd_link_load(path, context, &link, err);
+    int r = vd_link_load(path, NULL, context, &link, err);
     if (r < 0)
         return r;
     do {

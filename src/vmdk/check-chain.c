@@ -63,8 +63,8 @@ static bool is_remote(const struct vd_extent_line *line)
     return line->type == VD_EXTENT_VMFSRDM || line->type == VD_EXTENT_VSANSPARSE;
 }
 
-static int open_file(struct vd_checked_link *checked, const struct vd_folders *folders,
-                     const struct vd_link_context *context, size_t line_index, struct vd_error *err)
+static int open_file(struct vd_checked_link *checked, const struct vd_link_context *context,
+                     size_t line_index, struct vd_error *err)
 {
     struct vd_link *link = checked->link;
     const struct vd_extent_line *line = &link->descriptor->extents[line_index];
@@ -77,7 +77,7 @@ static int open_file(struct vd_checked_link *checked, const struct vd_folders *f
             checked, VD_FINDING_INFO, "extent-remote", err,
             "the extent '%s' of '%s' is on storage of its ESX host (%s) and was not checked",
             line->file, link->path, vd_extent_type_text(line->type));
-    int r = vd_resolve_extent(&context->resolve, context->pool, folders, line, link->path,
+    int r = vd_resolve_extent(&context->resolve, context->pool, &link->folders, line, link->path,
                               &extent->block, &failure);
     if (r < 0)
         return note_missing(checked, r, &failure, err);
@@ -90,14 +90,9 @@ static int open_file(struct vd_checked_link *checked, const struct vd_folders *f
 static int open_lines(struct vd_checked_link *checked, const struct vd_link_context *context,
                       struct vd_error *err)
 {
-    struct vd_link *link = checked->link;
-    struct vd_folders folders;
-    int r = vd_folders_init(&folders, context->resolve.fs, link->path, err);
-    if (r < 0)
-        return r;
-    for (size_t i = 0; r >= 0 && i < link->descriptor->num_extents; i++)
-        r = open_file(checked, &folders, context, i, err);
-    vd_folders_done(&folders);
+    int r = 0;
+    for (size_t i = 0; r >= 0 && i < checked->link->descriptor->num_extents; i++)
+        r = open_file(checked, context, i, err);
     return r;
 }
 
@@ -241,7 +236,7 @@ int vd_checked_chain_load(const char *path, const struct vd_vmdk_options *option
         return r;
     chain->has_context = true;
     struct vd_error failure = VD_ERROR_INIT;
-    r = vd_link_load(path, &chain->context, &link, &failure);
+    r = vd_link_load(path, NULL, &chain->context, &link, &failure);
     if (r < 0 && is_damage(path, chain, r)) {
         *ret_damage = failure;
         return 0;

@@ -22,17 +22,19 @@ VD_MUST_CHECK int vd_link_context_init(struct vd_link_context *context, const ch
                                        struct vd_table_cache *cache, struct vd_error *err);
 void vd_link_context_done(struct vd_link_context *context);
 
-/* The descriptor alone: path, identity, embedded, capacity; no extents. Does not ask whether the
- * path may be opened. */
-VD_MUST_CHECK int vd_link_load(const char *path, const struct vd_link_context *context,
-                               struct vd_link **ret, struct vd_error *err);
+/* The descriptor alone: path, folders, identity, embedded, capacity; no extents. Does not ask
+ * whether the path may be opened. `real_path` is what it really is, where that is known, or NULL.
+ */
+VD_MUST_CHECK int vd_link_load(const char *path, const char *real_path,
+                               const struct vd_link_context *context, struct vd_link **ret,
+                               struct vd_error *err);
 /* All extents of a loaded link. */
 VD_MUST_CHECK int vd_link_open_extents(struct vd_link *link, const struct vd_link_context *context,
                                        struct vd_error *err);
 /* The extent of one line; start_sectors is left 0. To be given back with vd_link_extent_done. */
-VD_MUST_CHECK int vd_link_open_extent(struct vd_link *link, const struct vd_folders *folders,
-                                      const struct vd_link_context *context, size_t line_index,
-                                      struct vd_link_extent *ret, struct vd_error *err);
+VD_MUST_CHECK int vd_link_open_extent(struct vd_link *link, const struct vd_link_context *context,
+                                      size_t line_index, struct vd_link_extent *ret,
+                                      struct vd_error *err);
 void vd_link_extent_done(struct vd_link_extent *extent);
 
 /* Does any file of the link serve two ranges that overlap, or the descriptor serve as data? */

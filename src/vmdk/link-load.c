@@ -93,8 +93,17 @@ static int open_descriptor(const char *path, const struct vd_link_context *conte
     return vd_file_pool_open(context->pool, path, flags, ret, err);
 }
 
-int vd_link_load(const char *path, const struct vd_link_context *context, struct vd_link **ret,
-                 struct vd_error *err)
+/* Resolving a path takes a call for each of its folders: it is done once for each link. */
+static int find_folders(struct vd_link *link, const char *real_path, const struct vd_fs *fs,
+                        struct vd_error *err)
+{
+    if (real_path != NULL)
+        return vd_folders_of(&link->folders, link->path, real_path, err);
+    return vd_folders_init(&link->folders, fs, link->path, err);
+}
+
+int vd_link_load(const char *path, const char *real_path, const struct vd_link_context *context,
+                 struct vd_link **ret, struct vd_error *err)
 {
     VD_CLEANUP(vd_link_free_cleanup) struct vd_link *link = calloc(1, sizeof *link);
     if (link == NULL || (link->path = strdup(path)) == NULL)
@@ -107,6 +116,8 @@ int vd_link_load(const char *path, const struct vd_link_context *context, struct
     r = load_descriptor(link, block, context->resolve.fs, err);
     if (r >= 0 && context->write && !link->embedded)
         r = refuse_odd_place(link, block, err);
+    if (r >= 0)
+        r = find_folders(link, real_path, context->resolve.fs, err);
     if (r < 0)
         return r;
     link->identity = block->identity;

@@ -31,6 +31,7 @@ void vd_link_free(struct vd_link *link)
     vd_block_free(link->container);
     vd_block_free(link->guard);
     vd_descriptor_free(link->descriptor);
+    vd_folders_done(&link->folders);
     free(link->path);
     free(link);
 }
@@ -123,9 +124,8 @@ static int open_format(const struct vd_link *link, const struct vd_link_context 
     return r < 0 ? r : check_capacity(link, line, extent, err);
 }
 
-int vd_link_open_extent(struct vd_link *link, const struct vd_folders *folders,
-                        const struct vd_link_context *context, size_t line_index,
-                        struct vd_link_extent *ret, struct vd_error *err)
+int vd_link_open_extent(struct vd_link *link, const struct vd_link_context *context,
+                        size_t line_index, struct vd_link_extent *ret, struct vd_error *err)
 {
     const struct vd_extent_line *line = &link->descriptor->extents[line_index];
     struct vd_link_extent extent = {.line = line_index};
@@ -137,8 +137,8 @@ int vd_link_open_extent(struct vd_link *link, const struct vd_folders *folders,
         bool write = context->write && line->access == VD_ACCESS_RW;
         r = refuse_remote(link, line, err);
         if (r >= 0)
-            r = vd_resolve_extent(&context->resolve, write ? NULL : context->pool, folders, line,
-                                  link->path, &extent.block, err);
+            r = vd_resolve_extent(&context->resolve, write ? NULL : context->pool, &link->folders,
+                                  line, link->path, &extent.block, err);
     }
     if (r >= 0) {
         extent.path = extent.block != NULL ? vd_block_path(extent.block) : NULL;
@@ -152,8 +152,8 @@ int vd_link_open_extent(struct vd_link *link, const struct vd_folders *folders,
     return 0;
 }
 
-static int open_lines(struct vd_link *link, const struct vd_folders *folders,
-                      const struct vd_link_context *context, struct vd_error *err)
+static int open_lines(struct vd_link *link, const struct vd_link_context *context,
+                      struct vd_error *err)
 {
     uint64_t start_sectors = 0;
     for (size_t i = 0; i < link->descriptor->num_extents; i++) {
@@ -161,7 +161,7 @@ static int open_lines(struct vd_link *link, const struct vd_folders *folders,
         if (sectors == 0)
             continue;
         struct vd_link_extent *extent = &link->extents[link->num_extents];
-        int r = vd_link_open_extent(link, folders, context, i, extent, err);
+        int r = vd_link_open_extent(link, context, i, extent, err);
         if (r < 0)
             return r;
         extent->start_sectors = start_sectors;
@@ -176,16 +176,10 @@ int vd_link_open_extents(struct vd_link *link, const struct vd_link_context *con
                          struct vd_error *err)
 {
     assert(link->extents == NULL);
-    struct vd_folders folders;
-    int r = vd_folders_init(&folders, context->resolve.fs, link->path, err);
-    if (r < 0)
-        return r;
     link->extents = calloc(link->descriptor->num_extents, sizeof *link->extents);
     if (link->extents == NULL)
-        r = vd_error_set(err, VD_E_NO_MEMORY, "no memory to open '%s'", link->path);
-    else
-        r = open_lines(link, &folders, context, err);
-    vd_folders_done(&folders);
+        return vd_error_set(err, VD_E_NO_MEMORY, "no memory to open '%s'", link->path);
+    int r = open_lines(link, context, err);
     return r < 0 ? r : vd_link_check_files(link, err);
 }
 
@@ -197,7 +191,7 @@ int vd_link_open(const char *path, const struct vd_vmdk_options *options,
     if (r < 0)
         return r;
     VD_CLEANUP(vd_link_free_cleanup) struct vd_link *link = NULL;
-    r = vd_link_load(path, &context, &link, err);
+    r = vd_link_load(path, NULL, &context, &link, err);
     if (r >= 0)
         r = vd_link_open_extents(link, &context, err);
     vd_link_context_done(&context);

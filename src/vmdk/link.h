@@ -6,6 +6,7 @@
 #include "vmdk/descriptor.h"
 #include "vmdk/extent.h"
 #include "vmdk/kdmv-header.h"
+#include "vmdk/resolve.h"
 #include "vmdk/vmdk.h"
 
 struct vd_link_extent {
@@ -18,6 +19,7 @@ struct vd_link_extent {
 
 struct vd_link {
     char *path; /* of the descriptor, as reached; owned */
+    struct vd_folders folders;
     struct vd_descriptor *descriptor;
     /* Ascending start_sectors, tiling the capacity; lines of no sectors have none. */
     struct vd_link_extent *extents;

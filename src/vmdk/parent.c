@@ -43,9 +43,10 @@ static int look_at(struct search *search, const char *path, struct vd_error *err
 {
     VD_CLEANUP(vd_link_free_cleanup) struct vd_link *link = NULL;
     struct vd_error failure = VD_ERROR_INIT;
-    int r = vd_resolve_allowed(&search->context->resolve, path, &failure);
+    VD_FREE char *real_path = NULL;
+    int r = vd_resolve_allowed(&search->context->resolve, path, &real_path, &failure);
     if (r >= 0)
-        r = vd_link_load(path, search->context, &link, &failure);
+        r = vd_link_load(path, real_path, search->context, &link, &failure);
     if (is_fatal(r))
         return vd_error_set(err, r, "%s", failure.text);
 
@@ -76,11 +77,12 @@ static int look_at_list(struct search *search, const struct vd_path_list *list, 
 }
 
 /* Names in another case are looked for only when there is nothing under the right ones. */
-static int look_everywhere(struct search *search, const struct vd_folders *folders,
-                           const char *const *parent_folders, struct vd_error *err)
+static int look_everywhere(struct search *search, const char *const *parent_folders,
+                           struct vd_error *err)
 {
     struct vd_path_list list = {0};
-    int r = vd_resolve_parent_paths(search->child->descriptor, folders, parent_folders, &list, err);
+    int r = vd_resolve_parent_paths(search->child->descriptor, &search->child->folders,
+                                    parent_folders, &list, err);
     if (r >= 0)
         r = look_at_list(search, &list, 0, err);
     if (r >= 0 && search->found == NULL && search->stale == NULL && search->unusable.code == 0) {
@@ -150,13 +152,9 @@ int vd_parent_load(const struct vd_link *child, const struct vd_link_context *co
                             "'%s' has a parent (parentCID %08" PRIx32
                             ") but does not name its file",
                             child->path, descriptor->parent_cid);
-    struct vd_folders folders;
-    int r = vd_folders_init(&folders, context->resolve.fs, child->path, err);
-    if (r < 0)
-        return r;
     struct search search = {
         .child = child, .context = context, .missing = VD_BUF_INIT(TRIED_BYTES)};
-    r = look_everywhere(&search, &folders, parent_folders, err);
+    int r = look_everywhere(&search, parent_folders, err);
     if (r >= 0) {
         accept_stale(&search);
         if (search.found != NULL)
@@ -167,6 +165,5 @@ int vd_parent_load(const struct vd_link *child, const struct vd_link_context *co
     vd_link_free(search.stale);
     vd_link_free(search.found);
     vd_buf_done(&search.missing);
-    vd_folders_done(&folders);
     return r;
 }

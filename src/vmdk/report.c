@@ -73,8 +73,7 @@ static int describe_extent(struct report_store *store, struct vd_report_extent *
 
 /* The next of the link's extents, which goes to the link when it opens. */
 static int report_extent(struct report_store *store, struct vd_link *link,
-                         const struct vd_folders *folders, struct vd_report_extent *extent,
-                         size_t line_index, uint64_t start_sectors)
+                         struct vd_report_extent *extent, size_t line_index, uint64_t start_sectors)
 {
     extent->line = &link->descriptor->extents[line_index];
     if (extent->line->sectors == 0) { /* a placeholder, whose file is never looked for */
@@ -83,7 +82,7 @@ static int report_extent(struct report_store *store, struct vd_link *link,
     }
     struct vd_error failure = VD_ERROR_INIT;
     struct vd_link_extent *opened = &link->extents[link->num_extents];
-    int r = vd_link_open_extent(link, folders, &store->context, line_index, opened, &failure);
+    int r = vd_link_open_extent(link, &store->context, line_index, opened, &failure);
     if (r < 0)
         return note_problem(store, &extent->problem, r, &failure);
     opened->start_sectors = start_sectors;
@@ -101,16 +100,12 @@ static int report_extents(struct report_store *store, struct vd_link *link,
         return no_memory(store);
     report->num_extents = count;
 
-    struct vd_folders folders;
-    int r = vd_folders_init(&folders, store->context.resolve.fs, link->path, store->err);
-    if (r < 0)
-        return r;
     uint64_t start_sectors = 0;
+    int r = 0;
     for (size_t i = 0; r >= 0 && i < count; i++) {
-        r = report_extent(store, link, &folders, &report->extents[i], i, start_sectors);
+        r = report_extent(store, link, &report->extents[i], i, start_sectors);
         start_sectors += link->descriptor->extents[i].sectors;
     }
-    vd_folders_done(&folders);
     if (r < 0)
         return r;
     struct vd_error failure = VD_ERROR_INIT;
@@ -176,7 +171,7 @@ static int report_parents(struct report_store *store)
 static int report_chain(struct report_store *store, const char *path)
 {
     struct vd_link *leaf;
-    int r = vd_link_load(path, &store->context, &leaf, store->err);
+    int r = vd_link_load(path, NULL, &store->context, &leaf, store->err);
     if (r >= 0)
         r = report_link(store, leaf);
     if (r < 0)

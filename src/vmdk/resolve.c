@@ -21,6 +21,12 @@ int vd_folders_init(struct vd_folders *folders, const struct vd_fs *fs, const ch
         return vd_error_set_errno(err, cause.sys_errno, "cannot open '%s'", path);
     if (r < 0)
         return vd_error_set(err, r, "%s", cause.text);
+    return vd_folders_of(folders, path, real_path, err);
+}
+
+int vd_folders_of(struct vd_folders *folders, const char *path, const char *real_path,
+                  struct vd_error *err)
+{
     struct vd_folders made = {vd_path_folder(path), vd_path_folder(real_path)};
     if (made.given == NULL || made.real == NULL) {
         vd_folders_done(&made);
@@ -112,15 +118,17 @@ static int outside(const struct vd_resolve *resolve, const char *path, const cha
                         linked ? "')" : "", resolve->roots.paths[0]);
 }
 
-int vd_resolve_allowed(const struct vd_resolve *resolve, const char *path, struct vd_error *err)
+int vd_resolve_allowed(const struct vd_resolve *resolve, const char *path, char **ret_real_path,
+                       struct vd_error *err)
 {
     VD_FREE char *real_path = NULL;
     int r = vd_fs_real_path(resolve->fs, path, &real_path, err);
     if (r < 0)
         return r;
-    if ((resolve->flags & VD_VMDK_ALLOW_OUTSIDE) != 0 || is_inside_any(resolve, real_path))
-        return 0;
-    return outside(resolve, path, real_path, err);
+    if ((resolve->flags & VD_VMDK_ALLOW_OUTSIDE) == 0 && !is_inside_any(resolve, real_path))
+        return outside(resolve, path, real_path, err);
+    *ret_real_path = VD_TAKE_PTR(real_path);
+    return 0;
 }
 
 static unsigned open_flags(const struct vd_resolve *resolve)
@@ -134,7 +142,8 @@ int vd_resolve_open(const struct vd_resolve *resolve, struct vd_file_pool *pool,
                     struct vd_block **ret, struct vd_error *err)
 {
     struct vd_error refusal = VD_ERROR_INIT;
-    int allowed = vd_resolve_allowed(resolve, path, &refusal);
+    VD_FREE char *real_path = NULL;
+    int allowed = vd_resolve_allowed(resolve, path, &real_path, &refusal);
     bool device_only =
         allowed == VD_E_OUTSIDE_FOLDER && (resolve->flags & VD_VMDK_ALLOW_DEVICES) != 0;
     if (allowed < 0 && !device_only)

@@ -35,12 +35,15 @@ void vd_resolve_done(struct vd_resolve *resolve);
 
 VD_MUST_CHECK int vd_folders_init(struct vd_folders *folders, const struct vd_fs *fs,
                                   const char *path, struct vd_error *err);
+/* As that, where it is known what `path` really is. */
+VD_MUST_CHECK int vd_folders_of(struct vd_folders *folders, const char *path, const char *real_path,
+                                struct vd_error *err);
 void vd_folders_done(struct vd_folders *folders);
 
 /* May `path`, which a descriptor led to, be opened as a regular file? VD_E_NOT_FOUND,
- * VD_E_OUTSIDE_FOLDER, ... */
+ * VD_E_OUTSIDE_FOLDER, ... Tells what it really is, which the caller frees. */
 VD_MUST_CHECK int vd_resolve_allowed(const struct vd_resolve *resolve, const char *path,
-                                     struct vd_error *err);
+                                     char **ret_real_path, struct vd_error *err);
 /* As that, and opens it: where devices are allowed, a device too, wherever it is. Without a `pool`
  * it is opened for writing, locked for as long as it is open. */
 VD_MUST_CHECK int vd_resolve_open(const struct vd_resolve *resolve, struct vd_file_pool *pool,

@@ -158,10 +158,13 @@ VD_TEST(folders_the_caller_names_are_open)
     static const char *const folders[] = {"/nowhere", "/store", NULL};
     struct vd_vmdk_options options = {.fs = vd_fs_memory_fs(files), .parent_folders = folders};
     struct vd_resolve resolve;
+    VD_FREE char *real_path = NULL;
+    char *none = NULL;
     struct vd_error err = VD_ERROR_INIT;
     check_code_err(vd_resolve_init(&resolve, "/vm/d.vmdk", &options, &err), VD_OK, &err);
-    check_code_err(vd_resolve_allowed(&resolve, "/store/p.vmdk", &err), VD_OK, &err);
-    check_code(vd_resolve_allowed(&resolve, "/store/gone", NULL), VD_E_NOT_FOUND);
+    check_code_err(vd_resolve_allowed(&resolve, "/store/p.vmdk", &real_path, &err), VD_OK, &err);
+    check_str_eq(real_path, "/store/p.vmdk");
+    check_code(vd_resolve_allowed(&resolve, "/store/gone", &none, NULL), VD_E_NOT_FOUND);
     vd_resolve_done(&resolve);
 }
 
