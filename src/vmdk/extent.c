@@ -46,6 +46,27 @@ int vd_extent_lookup(struct vd_extent *extent, uint64_t sector, uint64_t max_sec
     return 0;
 }
 
+int vd_extent_split_hole(struct vd_extent *extent, struct vd_lookup *at, struct vd_error *err)
+{
+    if (at->kind != VD_LOOKUP_DATA || extent->grain_sectors != 0)
+        return 0;
+    uint64_t offset = at->offset_bytes, start = 0, end = 0;
+    int r = vd_block_next_data(extent->block, offset, &start, &end, err);
+    if (r < 0)
+        return r;
+    uint64_t hole = start > offset ? (start - offset) / VD_SECTOR_BYTES : 0;
+    if (start >= end)
+        hole = at->length_sectors; /* only a hole follows */
+    if (hole > 0) {
+        at->kind = VD_LOOKUP_ZERO;
+        at->length_sectors = VD_MIN(at->length_sectors, hole);
+    } else if (end > offset) {
+        uint64_t stored = vd_bytes_to_sectors_up(end - offset);
+        at->length_sectors = VD_MIN(at->length_sectors, stored);
+    }
+    return 0;
+}
+
 bool vd_extent_is_writable(const struct vd_extent *extent)
 {
     return extent->ops->flush != NULL && (extent->block->capabilities & VD_BLOCK_WRITABLE) != 0;

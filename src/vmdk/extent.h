@@ -136,6 +136,11 @@ VD_MUST_CHECK int vd_extent_sesparse_open(const struct vd_extent_params *params,
 /* Dispatcher: asserts the request is legal and the answer too. */
 VD_MUST_CHECK int vd_extent_lookup(struct vd_extent *extent, uint64_t sector, uint64_t max_sectors,
                                    struct vd_lookup *ret, struct vd_error *err);
+/* Where `at`, an answer of the extent's, is data of a raw file, cuts it at the next border between
+ * stored bytes and a hole of the host's file; a hole reads as zeros and becomes ZERO. A sector that
+ * is partly stored is data. */
+VD_MUST_CHECK int vd_extent_split_hole(struct vd_extent *extent, struct vd_lookup *at,
+                                       struct vd_error *err);
 /* Can sectors of it be changed at all? False for ZERO and whatever was opened for reading. */
 bool vd_extent_is_writable(const struct vd_extent *extent);
 /* The writing verbs, checked. Those that a raw extent does not need do nothing for it. */

@@ -2,29 +2,7 @@
 #include <assert.h>
 #include <inttypes.h>
 
-#include "base/units.h"
 #include "vmdk/mover-int.h"
-
-/* Cuts a DATA run of a raw extent at the next border between stored bytes and a hole of the host's
- * file; a hole reads as zeros and becomes ZERO. A sector that is partly stored is data. */
-static int hole_split(struct vd_plan_run *run, struct vd_error *err)
-{
-    uint64_t offset = run->at.offset_bytes, start = 0, end = 0;
-    int r = vd_block_next_data(run->extent->block, offset, &start, &end, err);
-    if (r < 0)
-        return r;
-    uint64_t hole = start > offset ? (start - offset) / VD_SECTOR_BYTES : 0;
-    if (start >= end)
-        hole = run->length_sectors; /* only a hole follows */
-    if (hole > 0) {
-        run->kind = VD_LOOKUP_ZERO;
-        run->length_sectors = VD_MIN(run->length_sectors, hole);
-    } else if (end > offset) {
-        uint64_t stored = vd_bytes_to_sectors_up(end - offset);
-        run->length_sectors = VD_MIN(run->length_sectors, stored);
-    }
-    return 0;
-}
 
 static struct vd_run run_told(const struct vd_plan_run *run, uint64_t start_sectors)
 {
@@ -53,10 +31,12 @@ static int run_map(struct vd_plan *plan, struct vd_run *ret, struct vd_error *er
     int r = vd_plan_next(plan, &run, err);
     if (r < 0)
         return r;
-    if (run.kind == VD_LOOKUP_DATA && run.extent->extent->grain_sectors == 0) {
-        r = hole_split(&run, err);
+    if (run.kind == VD_LOOKUP_DATA) {
+        r = vd_extent_split_hole(run.extent->extent, &run.at, err);
         if (r < 0)
             return r;
+        run.kind = run.at.kind;
+        run.length_sectors = run.at.length_sectors;
     }
     *ret = run_told(&run, plan->position);
     vd_plan_advance(plan, run.length_sectors);

@@ -8,8 +8,13 @@
 
 #include <string.h>
 
+#include "base/units.h"
 #include "vmdk/chain-int.h"
 #include "vmdk/report-count.h"
+
+/* Tables are gone through in order and once, so few pages of them do, and memory that was used
+ * already is much cheaper than new memory. Only directories are come back to with each window. */
+#define COUNT_PAGES 8u
 
 /* The report the caller sees, and what keeps its parts alive. */
 struct report_store {
@@ -180,51 +185,74 @@ static int report_chain(struct report_store *store, const char *path)
     return report_parents(store);
 }
 
-/* A table that cannot be walked is trouble of its extent. */
-static int count_extents(struct report_store *store, const struct vd_link *link,
-                         struct vd_report_link *report)
+/* A table that cannot be walked is trouble of its extent, of which nothing more is counted. */
+static int count_extents(struct report_store *store, struct vd_count *count, size_t index)
 {
+    const struct vd_link *link = store->chain->links[index];
     for (size_t i = 0; i < link->num_extents; i++) {
         const struct vd_link_extent *opened = &link->extents[i];
-        struct vd_report_extent *extent = &report->extents[opened->line];
+        struct vd_report_extent *extent = &store->base.links[index].extents[opened->line];
+        if (extent->problem != NULL)
+            continue;
         struct vd_error failure = VD_ERROR_INIT;
-        int r = vd_report_count_extent(opened->extent, extent->line, &extent->data_bytes, &failure);
-        if (r < 0)
-            r = note_problem(store, &extent->problem, r, &failure);
+        int r = vd_count_extent(count, opened, &extent->data_bytes, &failure);
+        if (r >= 0)
+            continue;
+        extent->data_bytes = 0;
+        r = note_problem(store, &extent->problem, r, &failure);
         if (r < 0)
             return r;
     }
     return 0;
 }
 
-/* True when what the chain holds is what its extents hold, all of it in grains. */
-static bool sum_grains(const struct report_store *store, uint64_t *ret_bytes)
+static int count_links(struct report_store *store, struct vd_count *count)
 {
-    const struct vd_link *leaf = store->chain->links[0];
-    uint64_t held_bytes = 0;
-    if (store->chain->num_links != 1)
-        return false;
-    for (size_t i = 0; i < leaf->num_extents; i++) {
-        if (leaf->extents[i].extent->grain_sectors == 0)
-            return false;
-        held_bytes += store->base.links[0].extents[leaf->extents[i].line].data_bytes;
+    int r = count_extents(store, count, 0);
+    for (size_t i = 1; r >= 0 && i < store->chain->num_links; i++) {
+        r = vd_count_parent(count, store->err);
+        if (r >= 0)
+            r = count_extents(store, count, i);
     }
-    *ret_bytes = held_bytes;
-    return true;
+    return r;
+}
+
+/* The furthest that any link reaches. */
+static uint64_t largest_link(const struct vd_chain *chain)
+{
+    uint64_t largest_sectors = 0;
+    for (size_t i = 0; i < chain->num_links; i++)
+        largest_sectors = VD_MAX(largest_sectors, chain->links[i]->capacity_sectors);
+    return largest_sectors;
+}
+
+static int count_windows(struct report_store *store, struct vd_count *count)
+{
+    uint64_t end_sectors = largest_link(store->chain);
+    uint64_t window_sectors = VD_COUNT_WINDOW_SECTORS;
+    if (count->num_links == 1) /* nothing is hidden, so there is nothing to remember */
+        window_sectors = end_sectors;
+    size_t pages = COUNT_PAGES + (end_sectors > window_sectors ? count->num_links : 0);
+    vd_table_cache_limit(store->chain->cache, pages * VD_TABLE_PAGE_BYTES);
+    int r = 0;
+    for (uint64_t at = 0; r >= 0 && at < end_sectors; at += window_sectors) {
+        uint64_t left_sectors = end_sectors - at;
+        r = vd_count_window(count, at, at + VD_MIN(window_sectors, left_sectors), store->err);
+        if (r >= 0)
+            r = count_links(store, count);
+    }
+    return r;
 }
 
 static int count_all(struct report_store *store)
 {
-    for (size_t i = 0; i < store->base.num_links; i++) {
-        int r = count_extents(store, store->chain->links[i], &store->base.links[i]);
-        if (r < 0)
-            return r;
-    }
-    if (store->base.problem != NULL || sum_grains(store, &store->base.allocated_bytes))
-        return 0;
-    struct vd_error failure = VD_ERROR_INIT;
-    int r = vd_report_count_chain(store->chain, &store->base.allocated_bytes, &failure);
-    return r < 0 ? note_problem(store, &store->base.links[0].problem, r, &failure) : 0;
+    struct vd_count count = {.num_links = store->chain->num_links,
+                             .capacity_sectors = store->base.capacity_sectors};
+    int r = count_windows(store, &count);
+    if (r >= 0 && store->base.problem == NULL)
+        store->base.allocated_bytes = vd_sectors_to_bytes(count.seen_sectors);
+    vd_count_done(&count);
+    return r;
 }
 
 static int build(struct report_store *store, const char *path,

@@ -47,7 +47,7 @@ struct vd_table_page {
 };
 
 struct vd_table_cache {
-    size_t budget_bytes; /* fixed */
+    size_t budget_bytes; /* fixed from the first page on */
     size_t num_buckets;  /* fixed; a power of two */
     pthread_mutex_t lock;
     /* Guarded by lock: */

@@ -65,6 +65,12 @@ int vd_table_cache_new(size_t budget_bytes, struct vd_table_cache **ret, struct 
     return 0;
 }
 
+void vd_table_cache_limit(struct vd_table_cache *cache, size_t budget_bytes)
+{
+    assert(!cache->newest);
+    cache->budget_bytes = VD_MIN(cache->budget_bytes, budget_bytes);
+}
+
 /* Its memory waits for the next page, for somebody may still be looking at it. */
 static void page_free_locked(struct vd_table_cache *cache, struct vd_table_page *page)
 {

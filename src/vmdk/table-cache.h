@@ -39,6 +39,9 @@ VD_MUST_CHECK int vd_table_cache_new(size_t budget_bytes, struct vd_table_cache 
 /* Every page must have been put. NULL allowed. */
 void vd_table_cache_free(struct vd_table_cache *cache);
 
+/* Lowers the budget, before the first page is asked for. */
+void vd_table_cache_limit(struct vd_table_cache *cache, size_t budget_bytes);
+
 /* The page that holds byte `offset` of `block`; *ret_bytes points at that byte and *ret_available
  * says how many bytes follow in the page (at least 1). At least one page per calling thread is
  * always to be had, even beyond the budget. */

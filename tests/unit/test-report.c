@@ -170,6 +170,46 @@ VD_TEST(broken_tables)
     check_u64_eq(mended->links[0].extents[0].data_bytes, 512);
 }
 
+/* An ESX sparse extent of 8 sectors in grains of one, of which it holds two. */
+static void add_two_grains(struct vd_fs_memory *files, const char *path, size_t first,
+                           size_t second)
+{
+    uint8_t bytes[39 * 512] = {0};
+    static const uint32_t header[] = {0x44574f43, 1, 3, 8, 1, 4, 1, 39};
+    memcpy(bytes, header, sizeof header);
+    bytes[4 * 512] = 5;
+    vd_le32_encode(bytes + 5 * 512 + 4 * first, 37);
+    vd_le32_encode(bytes + 5 * 512 + 4 * second, 38);
+    check_code(vd_fs_memory_add(files, path, bytes, sizeof bytes, NULL), VD_OK);
+}
+
+/* What there is lies on both sides of the border of two windows. */
+VD_TEST(hidden_data_is_held_but_not_seen)
+{
+    AUTO_FILES files = new_files();
+    add_text(files, "c.vmdk",
+             HEAD "CID=3\nparentCID=2\nparentFileNameHint=\"b.vmdk\"\n"
+                  "RW 2097148 ZERO\nRW 8 VMFSSPARSE \"x\"\n");
+    add_text(files, "b.vmdk",
+             HEAD "CID=2\nparentCID=1\nparentFileNameHint=\"a.vmdk\"\n"
+                  "RW 2097148 ZERO\nRW 8 VMFSSPARSE \"y\"\n");
+    add_text(files, "a.vmdk",
+             BASE "RW 2097148 ZERO\nRW 2 FLAT \"near\" 0\nRW 2097152 ZERO\nRW 4 FLAT \"far\" 0\n");
+    add_two_grains(files, "x", 1, 6);
+    add_two_grains(files, "y", 1, 5);
+    add_data(files, "near", 2, 'n');
+    add_data(files, "far", 4, 'f'); /* behind the end of the disk */
+    AUTO report = report_of(files, "c.vmdk");
+    check(report->complete);
+    check_u64_eq(report->capacity_sectors, 2097156);
+    check_u64_eq(report->links[0].extents[0].data_bytes, 0);
+    check_u64_eq(report->links[0].extents[1].data_bytes, 2 * 512);
+    check_u64_eq(report->links[1].extents[1].data_bytes, 2 * 512);
+    check_u64_eq(report->links[2].extents[1].data_bytes, 2 * 512);
+    check_u64_eq(report->links[2].extents[3].data_bytes, 4 * 512);
+    check_u64_eq(report->allocated_bytes, (2 + 1 + 1) * 512); /* 1, 6 of x, 5 of y, 0 of near */
+}
+
 VD_TEST(without_counting)
 {
     AUTO_FILES files = new_files();
