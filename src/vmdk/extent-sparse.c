@@ -364,6 +364,14 @@ static int table_span(struct walk *walk, uint64_t place_bytes, uint64_t sector,
     return entries_span(s, bytes, (size_t)wanted, sector, max_sectors, ret, err);
 }
 
+/* Asking the file system for holes costs as much as reading a page or two of tables. */
+static bool holes_matter(const struct vd_sparse *s)
+{
+    uint64_t tables_bytes = vd_kdmv_num_tables(&s->header) * s->header.table_entries * VD_GTE_BYTES;
+
+    return !s->changed && tables_bytes > 2 * VD_TABLE_PAGE_BYTES;
+}
+
 /* A run at `sector` that need not be as long as it could. */
 static int span_at(struct walk *walk, uint64_t sector, uint64_t max_sectors, struct vd_lookup *ret,
                    struct vd_error *err)
@@ -382,8 +390,7 @@ static int span_at(struct walk *walk, uint64_t sector, uint64_t max_sectors, str
         absent_span(VD_MIN(length - within, max_sectors), ret);
         return 0;
     }
-    /* Asking costs a call of the file system: only where a whole table may be saved. */
-    if (within == 0 && max_sectors >= span && !s->changed) {
+    if (within == 0 && max_sectors >= span && holes_matter(s)) {
         r = tables_in_hole(walk, sector / span, place_bytes, max_sectors, &length, err);
         if (r < 0)
             return r;
