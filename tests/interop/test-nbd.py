@@ -555,7 +555,7 @@ def plugin_in_background(folder):
 def plugin_parameters(folder):
     made(folder, "monolithicSparse", content())
     cases = [
-        ([], "file=DISK is missing"),
+        ([], "file=DISK or url=URL is missing"),
         (["d.vmdk", "disk=d.vmdk"], "file= is given twice"),
         (["d.vmdk", "format=qcow2"], "format is 'qcow2', expected vmdk, raw or auto"),
         (["d.vmdk", "colour=red"], "unknown parameter 'colour'"),
