@@ -267,7 +267,7 @@ static int open_channel(struct sim_front *front, int *ret_theirs, struct vd_erro
         return vd_error_set_errno(err, errno, "making a channel to %s", FRONT_NAME);
     front->fd = pair[0];
     *ret_theirs = pair[1];
-    int copy = dup(front->fd);
+    int copy = fcntl(front->fd, F_DUPFD_CLOEXEC, 0);
     front->in = copy < 0 ? NULL : fdopen(copy, "re");
     return front->in ? VD_OK : vd_error_set_errno(err, errno, "making a channel to %s", FRONT_NAME);
 }
