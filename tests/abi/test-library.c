@@ -209,6 +209,9 @@ static void local_connections(void)
 
 static void remote_connections(void)
 {
+    const VixDiskLibCreateParams create = {.diskType = VIXDISKLIB_DISK_MONOLITHIC_SPARSE,
+                                           .adapterType = VIXDISKLIB_ADAPTER_IDE,
+                                           .capacity = 2048};
     VixDiskLibConnection connection = (VixDiskLibConnection)8;
     static char server[] = "127.0.0.1";
     static char text[] = "text";
@@ -236,8 +239,10 @@ static void remote_connections(void)
            connection, "[ds] a/a.vmdk",
            VIXDISKLIB_FLAG_OPEN_COMPRESSION_ZLIB | VIXDISKLIB_FLAG_OPEN_COMPRESSION_SKIPZ, &disk),
        VIX_E_INVALID_ARG, "Open with two compressions");
-    is(VixDiskLib_Create(connection, "[ds] a/b.vmdk", NULL, NULL, NULL), VIX_E_NOT_SUPPORTED,
-       "Create there");
+    is(VixDiskLib_Create(connection, "[ds] a/b.vmdk", NULL, NULL, NULL), VIX_E_INVALID_ARG,
+       "Create there, of nothing");
+    is(VixDiskLib_Create(connection, "[ds] a/b.vmdk", &create, NULL, NULL), VIX_E_NOT_SUPPORTED,
+       "Create there, of a type that is made here alone");
     is(VixDiskLib_Disconnect(connection), VIX_OK, "Disconnect");
     params->credType = VIXDISKLIB_CRED_TICKETID;
     is(VixDiskLib_Connect(params, &connection), VIX_E_NOT_SUPPORTED, "a ticket of VMware's own");
