@@ -147,8 +147,7 @@ struct vdisk_params {
     const char *fcd_datastore; /* its datastore */
     const char *fcd_snapshot;  /* and its snapshot */
 
-    const char
-        *settings; /* built-in engine: "name = value" lines; NULL: those of the config_file */
+    const char *settings; /* built-in engine: lines "name = value", or NULL */
 };
 
 #define VDISK_PARAMS_INIT                                                                        \
