@@ -248,6 +248,14 @@ int sim_vm_add(struct sim *sim, const char *text, bool powered, struct vd_error 
     return VD_OK;
 }
 
+struct sim_vm *sim_vm_after(struct sim *sim, const struct sim_vm *vm)
+{
+    pthread_mutex_lock(&sim->lock);
+    struct sim_vm *next = vm ? vm->next : sim->vms;
+    pthread_mutex_unlock(&sim->lock);
+    return next;
+}
+
 struct sim_vm *sim_vm_find(struct sim *sim, const char *moref)
 {
     struct sim_vm *found = NULL;

@@ -79,6 +79,8 @@ struct sim_vm {
 VD_MUST_CHECK int sim_vm_add(struct sim *sim, const char *text, bool powered, struct vd_error *err);
 /* The disk with this key, not detached. */
 struct sim_disk *sim_vm_disk(struct sim *sim, const struct sim_vm *vm, int key);
+/* The machine behind this one; NULL: the first. NULL: there is none. */
+struct sim_vm *sim_vm_after(struct sim *sim, const struct sim_vm *vm);
 /* By moref, or by name. NULL. */
 struct sim_vm *sim_vm_find(struct sim *sim, const char *moref);
 /* The first-class disk at this path, noted when it is first asked for. */

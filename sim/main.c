@@ -102,7 +102,8 @@ static int start_workloads(struct sim *sim, struct vd_error *err)
 {
     int r = VD_OK;
 
-    for (struct sim_vm *vm = sim->vms; r == VD_OK && vm; vm = vm->next) {
+    for (struct sim_vm *vm = sim_vm_after(sim, NULL); r == VD_OK && vm;
+         vm = sim_vm_after(sim, vm)) {
         pthread_mutex_lock(&vm->operation);
         if (vm->powered)
             r = sim_workload_start(sim, vm, err);
@@ -154,7 +155,7 @@ static json_t *vms_json(struct sim *sim)
 {
     json_t *list = json_array();
 
-    for (struct sim_vm *vm = sim->vms; vm; vm = vm->next) {
+    for (struct sim_vm *vm = sim_vm_after(sim, NULL); vm; vm = sim_vm_after(sim, vm)) {
         json_t *disks = json_array();
         for (size_t i = 0; i < vm->count; i++) {
             VD_FREE char *path = sim_store_name(&sim->stores, vm->disks[i]->leaf);
