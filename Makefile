@@ -29,7 +29,7 @@ demo:
 
 # Every test and style gate, with gcc and clang and under the sanitizers. What CI runs.
 check:
-	@tools/check gcc clang asan tsan release
+	@tools/check release gcc clang asan tsan
 
 # Every suite once, in the ordinary build folder: the short way while changing things.
 test:
