@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 
@@ -11,10 +12,18 @@
 static atomic_int caught_signal;
 static struct vd_net_stop stop = VD_NET_STOP_INIT;
 
+/* A call that began to wait just after the flag was looked at is interrupted by the next alarm. */
+static void wake_again(int number)
+{
+    (void)number;
+    (void)alarm(1);
+}
+
 static void catch_signal(int number)
 {
     atomic_store(&caught_signal, number);
     vd_net_stop_ask(&stop);
+    (void)alarm(1);
 }
 
 void cli_interrupt_catch(void)
@@ -36,6 +45,8 @@ void cli_interrupt_catch(void)
         if (old.sa_handler != SIG_IGN)
             (void)sigaction(signals[i], &catching, NULL);
     }
+    struct sigaction waking = {.sa_handler = wake_again};
+    (void)sigaction(SIGALRM, &waking, NULL);
 }
 
 bool cli_interrupted(void)
