@@ -249,7 +249,9 @@ static void reconnect(struct vd_nfc_pump *pump)
     }
     if (pump->link.stream)
         vd_nfc_link_close(&pump->link, false);
-    if (!can_be_mended(r) || pump->attempts >= ATTEMPTS_MAX) {
+    /* Locked, by the connection that was lost: the host may need a moment to notice. */
+    bool can_wait = can_be_mended(r) || vd_error_is(r, VD_E_LOCKED);
+    if (!can_wait || pump->attempts >= ATTEMPTS_MAX) {
         fail_waiting(pump, r, &err);
         pump->attempts = 0;
     } else {
