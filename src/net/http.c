@@ -93,6 +93,21 @@ int vd_http_new(const struct vd_http_options *options, struct vd_http **ret, str
     return VD_OK;
 }
 
+int vd_http_new_beside(const struct vd_http *http, const char *host, uint16_t port,
+                       const char *thumbprint, struct vd_http **ret, struct vd_error *err)
+{
+    struct vd_http_options options = {
+        .host = host,
+        .port = port,
+        .trust = http->trust,
+        .timeouts = http->timeouts,
+        .proxy = http->proxy,
+        .user_agent = http->user_agent,
+    };
+    options.trust.thumbprint = thumbprint;
+    return vd_http_new(&options, ret, err);
+}
+
 static void handle_free(struct handle *handle)
 {
     if (handle)
@@ -165,16 +180,26 @@ static size_t take_header(char *line, size_t one, size_t size, void *data)
     return size;
 }
 
+/* Pages that tell of an error are no data. */
+static bool is_for_sink(struct exchange *exchange)
+{
+    long status = 0;
+    (void)sym_curl_easy_getinfo(exchange->handle->curl, CURLINFO_RESPONSE_CODE, &status);
+    exchange->reply->status = (int)status;
+    return exchange->request->sink && status >= 200 && status < 300;
+}
+
 static size_t take_body(char *bytes, size_t one, size_t size, void *data)
 {
     struct exchange *exchange = data;
     (void)one; /* always 1 */
     const struct vd_http_request *request = exchange->request;
-    int r = request->sink ? request->sink(request->sink_data, bytes, size)
-                          : vd_buf_append(&exchange->reply->body, bytes, size);
+    bool sink = is_for_sink(exchange);
+    int r = sink ? request->sink(request->sink_data, bytes, size)
+                 : vd_buf_append(&exchange->reply->body, bytes, size);
     if (r >= 0)
         return size;
-    exchange->too_big = !request->sink && r == VD_E_TOO_BIG;
+    exchange->too_big = !sink && r == VD_E_TOO_BIG;
     exchange->refused = r;
     return 0; /* ends the transfer */
 }
@@ -226,6 +251,7 @@ static int watch(void *data, curl_off_t to_get, curl_off_t got, curl_off_t to_pu
     (void)to_get;
     (void)to_put;
     struct exchange *exchange = data;
+    const struct vd_http_request *request = exchange->request;
     uint64_t now = vd_clock_now_ms();
     if (got + put != exchange->moved_bytes) {
         exchange->moved_bytes = got + put;
@@ -233,6 +259,8 @@ static int watch(void *data, curl_off_t to_get, curl_off_t got, curl_off_t to_pu
     }
     if (exchange->refused == 0)
         exchange->refused = verdict(exchange, now);
+    if (exchange->refused == 0 && request->tick)
+        exchange->refused = VD_MIN(request->tick(request->tick_data), 0);
     return exchange->refused != 0;
 }
 

@@ -35,12 +35,18 @@ struct vd_http_request {
     bool settles;   /* its outcome must be known: goes on when the timeouts' stop is asked, as
                        long as the server is not silent */
     size_t max_body_bytes; /* of the reply kept in memory; 0: 64 MiB; VD_E_TOO_BIG above */
-    /* NULL, or takes the reply's body as it comes; a negative code ends the request with it. */
+    /* NULL, or takes the body of a reply that is a success (2xx) as it comes, when the reply's
+     * status and headers are known; a negative code ends the request with it. Bodies of other
+     * replies are kept in memory. */
     int (*sink)(void *data, const void *bytes, size_t size);
     void *sink_data;
     /* NULL, or gives the request's body (`body` NULL, `body_bytes` its length). */
     int (*source)(void *data, void *bytes, size_t size, size_t *ret);
     void *source_data;
+    /* NULL, or asked about once a second while the request is under way; a negative code ends it
+     * with that. */
+    int (*tick)(void *data);
+    void *tick_data;
 };
 
 struct vd_http_reply {
@@ -54,6 +60,12 @@ struct vd_http_reply {
 
 VD_MUST_CHECK int vd_http_new(const struct vd_http_options *options, struct vd_http **ret,
                               struct vd_error *err);
+/* For another server, which is met on the same terms (authorities, proxy, timeouts), except that a
+ * thumbprint is of one server only: `thumbprint` is the other one's, "" where it is not known.
+ * Nothing of `http` is shared. */
+VD_MUST_CHECK int vd_http_new_beside(const struct vd_http *http, const char *host, uint16_t port,
+                                     const char *thumbprint, struct vd_http **ret,
+                                     struct vd_error *err);
 /* Errors of the way there: as vd_stream_connect, VD_E_CERTIFICATE, VD_E_DISCONNECTED. `reply` is
  * the caller's, to be given to vd_http_reply_done also on failure (zeroed at the start). */
 VD_MUST_CHECK int vd_http_send(struct vd_http *http, const struct vd_http_request *request,

@@ -24,7 +24,9 @@
     X(BIO_meth_new) X(BIO_meth_set_create) X(BIO_meth_set_ctrl) X(BIO_meth_set_read)               \
     X(BIO_meth_set_write) X(BIO_new) X(BIO_new_mem_buf) X(BIO_set_data) X(BIO_set_flags)           \
     X(BIO_set_init) X(ERR_clear_error) X(ERR_peek_last_error) X(ERR_reason_error_string)           \
-    X(EVP_PKEY_free) X(EVP_PKEY_Q_keygen) X(EVP_sha1) X(EVP_sha256) X(PEM_read_bio_X509)           \
+    X(EVP_DigestFinal_ex) X(EVP_DigestInit_ex) X(EVP_DigestUpdate) X(EVP_MD_CTX_free)              \
+    X(EVP_MD_CTX_new) X(EVP_PKEY_free) X(EVP_PKEY_Q_keygen) X(EVP_sha1) X(EVP_sha256)              \
+    X(PEM_read_bio_X509)                                                                           \
     X(PEM_read_X509) X(PEM_write_PrivateKey) X(PEM_write_X509) X(X509_add_ext) X(X509_digest)      \
     X(X509_EXTENSION_free) X(X509_free) X(X509_get_serialNumber) X(X509_get_subject_name)          \
     X(X509_getm_notAfter) X(X509_getm_notBefore) X(X509_gmtime_adj) X(X509_NAME_add_entry_by_txt)  \
