@@ -31,8 +31,11 @@ static const char *const names[SIM_FAULT_COUNT] = {
 
 /* The front's own. */
 static const char *const soap_names[] = {
-    "expired-session-after", "http-503-once", "slow-task", "task-fails",        "wrong-certificate",
-    "endless-xml",           "entity-bomb",   "page-size", "missing-privilege", "tracking-refused",
+    "expired-session-after", "http-503-once",    "slow-task",   "task-fails",
+    "wrong-certificate",     "endless-xml",      "entity-bomb", "page-size",
+    "missing-privilege",     "tracking-refused", "vm-question", "cut-files",
+    "cut-exports",           "slow-exports",     "lease-fails", "lease-lost",
+    "lease-seconds",
 };
 
 bool sim_faults_init(struct sim_faults *faults)

@@ -23,6 +23,7 @@ type fcds struct {
 	track map[string]bool           // by path
 	snaps map[string][]*fcdSnapshot // by path
 	keep  map[string]bool
+	leaf  map[string]string // where the disk is written to since it has snapshots
 }
 
 // fcd is one of them, found in the folder.
@@ -41,7 +42,7 @@ type fcdSnapshot struct {
 func newFcds(f *front) *fcds {
 	return &fcds{
 		front: f, names: make(map[string]string), track: make(map[string]bool),
-		snaps: make(map[string][]*fcdSnapshot), keep: make(map[string]bool),
+		snaps: make(map[string][]*fcdSnapshot), keep: make(map[string]bool), leaf: make(map[string]string),
 	}
 }
 
@@ -141,6 +142,30 @@ func (c *call) fcdStore() (*datastore, *fault) {
 	return d, nil
 }
 
+// leafOf is called under the lock.
+func (s *fcds) leafOf(path string) string {
+	if leaf := s.leaf[path]; leaf != "" {
+		return leaf
+	}
+	return path
+}
+
+// follow keeps in mind where a disk is written to after its chain has changed.
+func (s *fcds) follow(path string, got disksReply) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(got.Disks) > 0 && len(got.Disks[0].Chain) > 0 {
+		s.leaf[path] = got.Disks[0].Chain[0]
+	}
+	for _, told := range got.Snapshots {
+		for _, have := range s.snaps[path] {
+			if have.id == told.Snapshot && len(told.Disks) > 0 && len(told.Disks[0].Chain) > 0 {
+				have.file = told.Disks[0].Chain[0]
+			}
+		}
+	}
+}
+
 // object describes a disk the way RetrieveVStorageObject does.
 func (s *fcds) object(d fcd) (*types.VStorageObject, *fault) {
 	info, no := s.front.info(d.path)
@@ -166,7 +191,7 @@ func (s *fcds) object(d fcd) (*types.VStorageObject, *fault) {
 	if info.Thin {
 		backing.ProvisioningType = "thin"
 	}
-	backing.Datastore, backing.FilePath = d.store.ref, d.path
+	backing.Datastore, backing.FilePath = d.store.ref, s.leafOf(d.path)
 	o.Config.Backing = backing
 	return o, nil
 }

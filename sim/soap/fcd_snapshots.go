@@ -21,7 +21,7 @@ func snapshotFcd(c *call) (interface{}, *fault) {
 		return nil, no
 	}
 	s := &fcdSnapshot{id: uuid.NewString(), description: c.text("Description"), created: time.Now().UTC()}
-	return c.start(job{name: "createSnapshot", work: func(ref) (types.AnyType, *fault) {
+	return c.start(job{name: "createSnapshot", cancelable: true, work: func(ref) (types.AnyType, *fault) {
 		var got disksReply
 		if no := c.ch.ask("snapshotCreate", fields{"disk": d.path, "snapshot": s.id}, &got); no != nil {
 			return nil, no
@@ -31,6 +31,7 @@ func snapshotFcd(c *call) (interface{}, *fault) {
 			return nil, systemError("the snapshot of '%s' has no frozen disk", d.path)
 		}
 		s.file, s.changeID = frozen[0].Chain[0], frozen[0].ChangeID
+		c.fcds.follow(d.path, got)
 		c.fcds.mu.Lock()
 		c.fcds.snaps[d.path] = append(c.fcds.snaps[d.path], s)
 		c.fcds.mu.Unlock()
@@ -102,9 +103,11 @@ func deleteFcdSnapshot(c *call) (interface{}, *fault) {
 		return nil, no
 	}
 	return c.start(job{name: "deleteSnapshot", work: func(ref) (types.AnyType, *fault) {
-		if no := c.ch.ask("snapshotRemove", fields{"disk": d.path, "snapshot": s.id}, nil); no != nil {
+		var got disksReply
+		if no := c.ch.ask("snapshotRemove", fields{"disk": d.path, "snapshot": s.id}, &got); no != nil {
 			return nil, no
 		}
+		c.fcds.follow(d.path, got)
 		c.fcds.mu.Lock()
 		defer c.fcds.mu.Unlock()
 		var left []*fcdSnapshot

@@ -96,7 +96,9 @@ func (f *front) getFile(w http.ResponseWriter, r *http.Request, file string) {
 		listFolder(w, in, r.URL)
 	case err == nil && info.Mode().IsRegular():
 		w.Header().Set("Content-Type", "application/octet-stream")
-		http.ServeContent(w, r, "", info.ModTime(), in)
+		f.cutting("cut-files", w, func(w http.ResponseWriter) {
+			http.ServeContent(w, r, "", info.ModTime(), in)
+		})
 	default:
 		http.Error(w, "not found", http.StatusNotFound)
 	}

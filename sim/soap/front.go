@@ -65,6 +65,7 @@ func newFront(conf *config, ch *channel, inv *inventory) *front {
 	for _, group := range []map[string]handler{
 		sessionHandlers, pageHandlers, ticketHandlers, snapshotHandlers, machineHandlers, changedHandlers,
 		taskHandlers, blockHandlers, privilegeHandlers, leaseHandlers, diskHandlers, fcdHandlers, passHandlers,
+		questionHandlers,
 	} {
 		for name, h := range group {
 			f.handlers[name] = h

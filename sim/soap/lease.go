@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/mo"
@@ -18,17 +19,20 @@ type lease struct {
 	ticket string // the secret in its URLs
 	files  []leaseFile
 	closed bool
+	lost   bool      // it is in the state of error, and no call will do
+	heard  time.Time // the last word of the client
 }
 
 type leaseFile struct {
 	key, name string
 	path      string // on this host
+	lease     *lease
 	bytes     int64
 	capacity  int64
 }
 
 type leases struct {
-	mu   sync.Mutex // guards the map, and each lease's files and closed
+	mu   sync.Mutex // guards the map, and each lease's last four
 	byID map[ref]*lease
 }
 
@@ -36,8 +40,15 @@ func newLeases() *leases {
 	return &leases{byID: make(map[ref]*lease)}
 }
 
-// leaseTimeout is in seconds.
+// leaseTimeout is in seconds; the fault lease-seconds makes it another.
 const leaseTimeout = 300
+
+func (c *call) leaseTimeout() int {
+	if n := c.switches.number("lease-seconds"); n > 0 {
+		return n
+	}
+	return leaseTimeout
+}
 
 var leaseHandlers = map[string]handler{
 	"ExportVm":                exportVM,
@@ -90,20 +101,23 @@ func (c *call) export(m *machine, disks []diskConfig) (interface{}, *fault) {
 }
 
 func (c *call) prepare(l *lease, m *machine, disks []diskConfig) {
-	info := &types.HttpNfcLeaseInfo{Lease: l.Self, Entity: m.vm.Self, LeaseTimeout: leaseTimeout}
+	if want, on := c.switches.get("lease-fails"); on {
+		l.fail(want)
+		return
+	}
+	info := &types.HttpNfcLeaseInfo{Lease: l.Self, Entity: m.vm.Self, LeaseTimeout: int32(c.leaseTimeout())}
 	for i, d := range disks {
 		var got struct {
 			File  string `json:"file"`
 			Bytes int64  `json:"bytes"`
 		}
 		if no := c.ch.ask("export", fields{"path": d.Chain[0], "vm": m.ref()}, &got); no != nil {
-			update(l, types.PropertyChange{Name: "error", Val: *no.localized()},
-				types.PropertyChange{Name: "state", Val: types.HttpNfcLeaseStateError})
+			l.failWith(no)
 			return
 		}
 		file := leaseFile{
 			key: fmt.Sprintf("/%s/%s:%d", m.ref(), controllerName(d), d.Unit), name: fmt.Sprintf("disk-%d.vmdk", i),
-			path: got.File, bytes: got.Bytes, capacity: d.CapacityBytes,
+			path: got.File, bytes: got.Bytes, capacity: d.CapacityBytes, lease: l,
 		}
 		if !c.leases.adopt(l, file) {
 			os.Remove(got.File)
@@ -115,6 +129,58 @@ func (c *call) prepare(l *lease, m *machine, disks []diskConfig) {
 	}
 	update(l, types.PropertyChange{Name: "info", Val: *info},
 		types.PropertyChange{Name: "state", Val: types.HttpNfcLeaseStateReady})
+	c.leases.hear(l)
+	c.leases.watch(l, time.Duration(info.LeaseTimeout)*time.Second)
+}
+
+func (s *leases) hear(l *lease) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l.heard = time.Now()
+}
+
+// watch ends a lease of which nothing is heard for too long.
+func (s *leases) watch(l *lease, limit time.Duration) {
+	for {
+		time.Sleep(limit / 8)
+		s.mu.Lock()
+		over, silent := l.closed || l.lost, time.Since(l.heard) > limit
+		l.lost = l.lost || silent
+		s.mu.Unlock()
+		if over {
+			return
+		}
+		if silent {
+			l.failWith(faultOf(&types.Timedout{}, "The lease has timed out."))
+			return
+		}
+	}
+}
+
+func (l *lease) failWith(no *fault) {
+	update(l, types.PropertyChange{Name: "error", Val: *no.localized()},
+		types.PropertyChange{Name: "state", Val: types.HttpNfcLeaseStateError})
+}
+
+// fail makes the fault of that name what the lease ended with.
+func (l *lease) fail(kind string) {
+	detail := newFault(kind)
+	if detail == nil {
+		detail = &types.SystemError{Reason: "the export failed, as asked for"}
+	}
+	l.failWith(faultOf(detail, "The export failed, as the simulator was told."))
+}
+
+// fail ends a lease whose stream was cut, where lease-lost says so.
+func (s *leases) fail(l *lease, faults *switches) {
+	want, on := faults.get("lease-lost")
+	if !on {
+		return
+	}
+	s.mu.Lock()
+	l.lost = true
+	s.mu.Unlock()
+	l.fail(want)
 }
 
 func controllerName(d diskConfig) string {
@@ -157,12 +223,22 @@ func leaseProgress(c *call) (interface{}, *fault) {
 	if no != nil {
 		return nil, no
 	}
+	if c.leases.isLost(l) {
+		return nil, faultOf(&types.Timedout{}, "The lease has ended.")
+	}
 	percent := c.Body.(*types.HttpNfcLeaseProgress).Percent
 	if percent < 0 || percent > 100 {
 		return nil, invalidArgument("percent")
 	}
+	c.leases.hear(l)
 	update(l, types.PropertyChange{Name: "transferProgress", Val: percent})
 	return nil, nil
+}
+
+func (s *leases) isLost(l *lease) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return l.lost
 }
 
 func (c *call) endLease() (interface{}, *fault) {

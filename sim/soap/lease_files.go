@@ -10,6 +10,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/types"
@@ -41,15 +42,43 @@ func (f *front) serveLease(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/x-vnd.vmware-streamVmdk")
 	w.Header().Set("Content-Length", strconv.FormatInt(file.bytes, 10))
 	if r.Method == http.MethodGet {
-		io.CopyN(w, in, file.bytes)
+		f.sendStream(w, file, in)
 	}
+}
+
+// sendStream sends a disk, as slowly and as far as faults say.
+func (f *front) sendStream(w http.ResponseWriter, file leaseFile, in io.Reader) {
+	if f.switches.number("cut-exports") > 0 {
+		defer f.leases.fail(file.lease, f.switches)
+	}
+	f.cutting("cut-exports", w, func(w http.ResponseWriter) {
+		if pause := f.switches.number("slow-exports"); pause > 0 {
+			w = &slowWriter{w, time.Duration(pause) * time.Millisecond}
+		}
+		io.CopyN(struct{ io.Writer }{w}, struct{ io.Reader }{in}, file.bytes)
+	})
+}
+
+// slowWriter rests before each piece, and sends it at once.
+type slowWriter struct {
+	http.ResponseWriter
+	pause time.Duration
+}
+
+func (s *slowWriter) Write(bytes []byte) (int, error) {
+	time.Sleep(s.pause)
+	n, err := s.ResponseWriter.Write(bytes)
+	if f, ok := s.ResponseWriter.(http.Flusher); ok {
+		f.Flush()
+	}
+	return n, err
 }
 
 func (s *leases) file(ticket, name string) (leaseFile, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, l := range s.byID {
-		if !same(l.ticket, ticket) {
+		if l.lost || !same(l.ticket, ticket) {
 			continue
 		}
 		for _, file := range l.files {

@@ -27,6 +27,7 @@ type machine struct {
 	orphans   []types.ManagedObjectReference // removed without consolidation, oldest first
 	nextID    int32
 	busy      *types.ManagedObjectReference // the task that holds the VM
+	question  *types.VirtualMachineQuestionInfo
 }
 
 // ref names the VM on the control channel.

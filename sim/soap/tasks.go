@@ -53,6 +53,7 @@ func (c *call) start(j job) (interface{}, *fault) {
 	t.running[ref] = r
 	t.mu.Unlock()
 	simulator.Map.WithLock(task, func() {
+		task.Info.Name = strings.TrimPrefix(c.Name, "Vslm") // of the method, as clients look it up
 		task.Info.Cancelable = j.cancelable
 		task.Info.Entity, task.Info.EntityName = nil, "" // managers and snapshots are no entities
 		if j.machine != nil {
@@ -110,6 +111,9 @@ func (t *tasks) perform(method string, task *simulator.Task, r *running, j job) 
 			return nil, canceled()
 		}
 		update(task, types.PropertyChange{Name: "info.progress", Val: percent})
+	}
+	if j.machine != nil && !t.answered(r, j.machine) {
+		return nil, canceled()
 	}
 	if no := t.failing(method, j.quiesce); no != nil {
 		return nil, no

@@ -33,6 +33,7 @@ var vslmHandlers = map[string]handler{
 	"VslmDeleteVStorageObject_Task":       vslmTask(deleteFcd),
 	"VslmCreateSnapshot_Task":             vslmTask(snapshotFcd),
 	"VslmDeleteSnapshot_Task":             vslmTask(deleteFcdSnapshot),
+	"VslmCancelTask":                      vslmCancel,
 	"VslmQueryInfo":                       vslmTaskInfo,
 	"VslmQueryTaskResult":                 vslmTaskResult,
 }
@@ -125,6 +126,11 @@ func (c *call) vimTask() (info types.TaskInfo, no *fault) {
 	return info, nil
 }
 
+func vslmCancel(c *call) (interface{}, *fault) {
+	c.This.Type = "Task"
+	return cancelTask(c)
+}
+
 type vslmInfoReply struct {
 	Returnval vslm.VslmTaskInfo `xml:"returnval"`
 }
@@ -135,7 +141,7 @@ func vslmTaskInfo(c *call) (interface{}, *fault) {
 		return nil, no
 	}
 	return &vslmInfoReply{vslm.VslmTaskInfo{
-		Key: info.Key, Task: c.This, Name: info.Name, DescriptionId: info.DescriptionId,
+		Key: info.Key, Task: c.This, Name: "Vslm" + info.Name, DescriptionId: info.DescriptionId,
 		State: vslm.VslmTaskInfoState(info.State), Cancelled: info.Cancelled, Cancelable: info.Cancelable,
 		Error: info.Error, Result: info.Result, Progress: info.Progress,
 		Reason:    &vslm.VslmTaskReasonUser{UserName: c.conf.User},

@@ -529,10 +529,13 @@ def pyvmomi(folder):
     python = "/usr/bin/python3"
     if subprocess.run([python, "-W", "ignore", "-c", "import pyVmomi"], capture_output=True, check=False).returncode:
         raise Skipped("python3-pyvmomi is not installed")
-    with simulated(folder) as (peer, client):
-        out = subprocess.run([python, "-W", "ignore", HERE / "soap-pyvmomi.py", str(peer.port), USER, PASSWORD],
-                             capture_output=True, text=True, check=False, timeout=60)
-        equal((out.returncode, out.stdout.split()[-1:], out.stderr), (0, ["done"], ""), "pyVmomi: " + out.stdout)
+    for faults, *wanted in ({"slow-task": 1500},), ({"vm-question": "Was it moved?"}, "blocked"):
+        place = folder / "".join(["all", *wanted])
+        place.mkdir()
+        with simulated(place, faults=faults) as (peer, client):
+            out = subprocess.run([python, "-W", "ignore", HERE / "soap-pyvmomi.py", str(peer.port), USER, PASSWORD,
+                                  *wanted], capture_output=True, text=True, check=False, timeout=120)
+            equal((out.returncode, out.stdout.split()[-1:], out.stderr), (0, ["done"], ""), "pyVmomi: " + out.stdout)
 
 
 def start_faults(folder):
