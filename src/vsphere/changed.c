@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/checked.h"
-#include "vsphere/vsphere-int.h"
+#include "vsphere/fcd-call.h"
 
 /* A server that describes next to nothing per answer would keep us for ever. Answers hold thousands
  * of areas, so this is enough for disks of any size and fragmentation. */
@@ -72,20 +72,16 @@ static void write_vm_question(struct vd_soap_call *call, const struct vd_vsphere
     vd_xml_leaf(&call->body, "changeId", question->change_id);
 }
 
-static void write_fcd_question(const struct vd_vsphere *session, struct vd_soap_call *call,
-                               const struct vd_vsphere_changes *question, uint64_t from)
+static int write_fcd_question(struct vd_vsphere *session, struct vd_soap_call *call,
+                              const struct vd_vsphere_changes *question, uint64_t from,
+                              struct vd_error *err)
 {
-    vd_soap_begin(call, "VstorageObjectVCenterQueryChangedDiskAreas",
-                  "VcenterVStorageObjectManager", session->content.storage_objects);
-    vd_xml_begin(&call->body, "id");
-    vd_xml_leaf(&call->body, "id", question->disk_id);
-    vd_xml_end(&call->body, "id");
-    vd_xml_ref(&call->body, "datastore", "Datastore", question->datastore_moid);
-    vd_xml_begin(&call->body, "snapshotId");
-    vd_xml_leaf(&call->body, "id", question->snapshot);
-    vd_xml_end(&call->body, "snapshotId");
+    const struct vd_fcd_place place = {question->datastore_moid, question->disk_id};
+    int r = vd_fcd_begin(session, call, VD_FCD_CHANGED, &place, err);
+    vd_fcd_write_id(call, "snapshotId", question->snapshot);
     vd_xml_leaf_i64(&call->body, "startOffset", (int64_t)from);
     vd_xml_leaf(&call->body, "changeId", question->change_id);
+    return r;
 }
 
 /* The one fault of many reasons. */
@@ -108,12 +104,14 @@ static int ask(struct vd_vsphere *session, const struct tracked *tracked,
     VD_CLEANUP(vd_soap_call_done) struct vd_soap_call call = VD_SOAP_CALL_INIT;
     VD_CLEANUP(vd_soap_reply_done) struct vd_soap_reply reply = VD_SOAP_REPLY_INIT;
     struct vd_error why = VD_ERROR_INIT;
+    int r = VD_OK;
+    vd_soap_what(&call, "%s", tracked->what);
     if (question->vm_moid)
         write_vm_question(&call, question, page->from_bytes);
     else
-        write_fcd_question(session, &call, question, page->from_bytes);
-    vd_soap_what(&call, "%s", tracked->what);
-    int r = vd_soap_run(session, &call, &reply, &why);
+        r = write_fcd_question(session, &call, question, page->from_bytes, &why);
+    if (r == VD_OK)
+        r = vd_soap_run(session, &call, &reply, &why);
     if (r < 0 && vd_fault_is(&reply.fault, "FileFault"))
         return tell_file_fault(tracked, err);
     if (r < 0)

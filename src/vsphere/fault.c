@@ -20,6 +20,8 @@ static const struct meaning MEANINGS[] = {
     {"PasswordExpired", VD_E_LOGIN, TAIL_NONE, "the password has expired; set a new one first"},
     {"NotAuthenticated", VD_E_LOGIN, TAIL_NONE, "the session has ended; log in again"},
     {"NoClientCertificate", VD_E_LOGIN, TAIL_NONE, "the server wants a client certificate"},
+    {"VslmSyncFault", VD_E_BUSY, TAIL_MESSAGE,
+     "the catalogue of first-class disks and the datastore are being brought together; try again"},
     {"TaskInProgress", VD_E_BUSY, TAIL_DETAIL,
      "another task is under way on the object; try again when it has ended"},
     {"ConcurrentAccess", VD_E_BUSY, TAIL_NONE, "somebody else changes the object; try again"},
@@ -75,7 +77,7 @@ static const struct meaning MEANINGS[] = {
      "the vCenter does not trust the host's certificate"},
 };
 
-static void take(const char *text, char *ret, size_t size)
+void vd_fault_clean(const char *text, char *ret, size_t size)
 {
     size_t length = text ? strnlen(text, size - 1) : 0;
     while (length > 0 && ((unsigned char)text[length] & 0xc0u) == 0x80u)
@@ -92,8 +94,8 @@ static void take(const char *text, char *ret, size_t size)
 
 static void take_object(const xmlNode *reference, struct vd_fault *ret)
 {
-    take(vd_xml_ref_type(reference), ret->object_type, sizeof ret->object_type);
-    take(vd_xml_text(reference), ret->object, sizeof ret->object);
+    vd_fault_clean(vd_xml_ref_type(reference), ret->object_type, sizeof ret->object_type);
+    vd_fault_clean(vd_xml_text(reference), ret->object, sizeof ret->object);
 }
 
 /* Members that say more, by the fault types that have them. The order decides. */
@@ -105,16 +107,16 @@ static void take_detail(const xmlNode *fault, struct vd_fault *ret)
     const xmlNode *found = NULL;
     for (size_t i = 0; i < VD_ARRAY_SIZE(members) && !found; i++)
         found = vd_xml_child(fault, members[i]);
-    take(vd_xml_text(found), ret->detail, sizeof ret->detail);
+    vd_fault_clean(vd_xml_text(found), ret->detail, sizeof ret->detail);
 }
 
 /* `fault`: the typed element itself. */
 static void take_fault(const xmlNode *fault, struct vd_fault *ret)
 {
     static const char suffix[] = "Fault";
-    take(vd_xml_type(fault), ret->type, sizeof ret->type);
+    vd_fault_clean(vd_xml_type(fault), ret->type, sizeof ret->type);
     if (ret->type[0] == '\0' && fault) {
-        take((const char *)fault->name, ret->type, sizeof ret->type);
+        vd_fault_clean((const char *)fault->name, ret->type, sizeof ret->type);
         size_t length = strlen(ret->type);
         if (length > sizeof suffix - 1 &&
             strcmp(ret->type + length - (sizeof suffix - 1), suffix) == 0)
@@ -124,22 +126,23 @@ static void take_fault(const xmlNode *fault, struct vd_fault *ret)
     const xmlNode *privilege = vd_xml_child(fault, "privilegeId");
     if (!privilege)
         privilege = vd_xml_child(missing, "privilegeIds");
-    take(vd_xml_text(privilege), ret->privilege, sizeof ret->privilege);
+    vd_fault_clean(vd_xml_text(privilege), ret->privilege, sizeof ret->privilege);
     const xmlNode *object = vd_xml_child(fault, "obj");
     if (!object)
         object = vd_xml_child(fault, "object");
     take_object(object ? object : vd_xml_child(missing, "entity"), ret);
     take_detail(fault, ret);
-    take(vd_xml_type(vd_xml_at(fault, "faultCause/fault")), ret->cause, sizeof ret->cause);
+    vd_fault_clean(vd_xml_type(vd_xml_at(fault, "faultCause/fault")), ret->cause,
+                   sizeof ret->cause);
 }
 
 void vd_fault_from_reply(const xmlNode *fault, struct vd_fault *ret)
 {
     *ret = (struct vd_fault){.type = ""};
     take_fault(vd_xml_first(vd_xml_child(fault, "detail")), ret);
-    take(vd_xml_child_text(fault, "faultstring"), ret->message, sizeof ret->message);
+    vd_fault_clean(vd_xml_child_text(fault, "faultstring"), ret->message, sizeof ret->message);
     if (ret->type[0] == '\0')
-        take("SystemError", ret->type, sizeof ret->type);
+        vd_fault_clean("SystemError", ret->type, sizeof ret->type);
 }
 
 void vd_fault_from_localized(const xmlNode *error, struct vd_fault *ret)
@@ -147,9 +150,9 @@ void vd_fault_from_localized(const xmlNode *error, struct vd_fault *ret)
     *ret = (struct vd_fault){.type = ""};
     const xmlNode *fault = vd_xml_child(error, "fault");
     take_fault(fault, ret);
-    take(vd_xml_child_text(error, "localizedMessage"), ret->message, sizeof ret->message);
+    vd_fault_clean(vd_xml_child_text(error, "localizedMessage"), ret->message, sizeof ret->message);
     if (vd_xml_type(fault)[0] == '\0')
-        take("SystemError", ret->type, sizeof ret->type);
+        vd_fault_clean("SystemError", ret->type, sizeof ret->type);
 }
 
 bool vd_fault_is(const struct vd_fault *fault, const char *type)

@@ -20,6 +20,8 @@ struct vd_fault {
 void vd_fault_from_reply(const xmlNode *fault, struct vd_fault *ret);
 /* From a LocalizedMethodFault: what tasks and results carry. */
 void vd_fault_from_localized(const xmlNode *error, struct vd_fault *ret);
+/* A server's words, cut to fit, control characters made blanks; NULL gives "". */
+void vd_fault_clean(const char *text, char *ret, size_t size);
 bool vd_fault_is(const struct vd_fault *fault, const char *type);
 /* Sets the error that belongs to the fault: "<what>: <what the fault means>". */
 int vd_fault_tell(const struct vd_fault *fault, const char *what, struct vd_error *err);

@@ -1,34 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* First-class disks: disks without a VM, known by an id. */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/checked.h"
-#include "vsphere/vsphere-int.h"
+#include "vsphere/fcd-call.h"
 
 #define MAX_CONSUMERS 1024u
-
-/* Method names of a vCenter's manager; a host's begin with "Host". */
-static int begin(struct vd_vsphere *session, struct vd_soap_call *call, const char *const names[2],
-                 struct vd_error *err)
-{
-    bool vcenter = session->content.vcenter;
-    if (session->content.storage_objects[0] == '\0')
-        return vd_error_set(err, VD_E_NOT_SUPPORTED,
-                            "'%s' has no first-class disks; they came with vSphere 6.5",
-                            session->host);
-    vd_soap_begin(call, names[!vcenter],
-                  vcenter ? "VcenterVStorageObjectManager" : "HostVStorageObjectManager",
-                  session->content.storage_objects);
-    return VD_OK;
-}
-
-static void write_id(struct vd_soap_call *call, const char *name, const char *id)
-{
-    vd_xml_begin(&call->body, name);
-    vd_xml_leaf(&call->body, "id", id);
-    vd_xml_end(&call->body, name);
-}
 
 static int copy(const char *text, char **ret)
 {
@@ -71,17 +50,16 @@ static int take_disk(const struct vd_soap_call *call, const xmlNode *config,
 int vd_vsphere_fcd_get(struct vd_vsphere *session, const char *datastore_moid, const char *disk_id,
                        struct vd_vsphere_fcd **ret, struct vd_error *err)
 {
-    static const char *const names[] = {"RetrieveVStorageObject", "HostRetrieveVStorageObject"};
     VD_CLEANUP(vd_soap_call_done) struct vd_soap_call call = VD_SOAP_CALL_INIT;
     VD_CLEANUP(vd_soap_reply_done) struct vd_soap_reply reply = VD_SOAP_REPLY_INIT;
     VD_CLEANUP(vd_vsphere_fcd_free_cleanup) struct vd_vsphere_fcd *disk = NULL;
-    int r = begin(session, &call, names, err);
+    const struct vd_fcd_place place = {datastore_moid, disk_id};
+    vd_soap_what(&call, "looking for the first-class disk '%s'%s%s%s", disk_id,
+                 datastore_moid ? " on the datastore '" : "", datastore_moid ? datastore_moid : "",
+                 datastore_moid ? "'" : "");
+    int r = vd_fcd_begin(session, &call, VD_FCD_GET, &place, err);
     if (r < 0)
         return r;
-    vd_soap_what(&call, "looking for the first-class disk '%s' on the datastore '%s'", disk_id,
-                 datastore_moid);
-    write_id(&call, "id", disk_id);
-    vd_xml_ref(&call.body, "datastore", "Datastore", datastore_moid);
     r = vd_soap_run(session, &call, &reply, err);
     if (r < 0)
         return r;
@@ -111,14 +89,14 @@ int vd_vsphere_fcd_list(struct vd_vsphere *session, const char *datastore_moid,
                         int (*each)(void *data, const char *disk_id), void *data,
                         struct vd_error *err)
 {
-    static const char *const names[] = {"ListVStorageObject", "HostListVStorageObject"};
     VD_CLEANUP(vd_soap_call_done) struct vd_soap_call call = VD_SOAP_CALL_INIT;
     VD_CLEANUP(vd_soap_reply_done) struct vd_soap_reply reply = VD_SOAP_REPLY_INIT;
-    int r = begin(session, &call, names, err);
+    const struct vd_fcd_place place = {datastore_moid, NULL};
+    assert(datastore_moid);
+    vd_soap_what(&call, "listing first-class disks of the datastore '%s'", datastore_moid);
+    int r = vd_fcd_begin(session, &call, VD_FCD_LIST, &place, err);
     if (r < 0)
         return r;
-    vd_soap_what(&call, "listing first-class disks of the datastore '%s'", datastore_moid);
-    vd_xml_ref(&call.body, "datastore", "Datastore", datastore_moid);
     r = vd_soap_run(session, &call, &reply, err);
     if (r < 0)
         return r;
@@ -128,40 +106,4 @@ int vd_vsphere_fcd_list(struct vd_vsphere *session, const char *datastore_moid,
         r = id && id[0] ? each(data, id) : vd_soap_broken(&call, "has a disk without an id", err);
     }
     return r < 0 ? r : VD_OK;
-}
-
-int vd_vsphere_fcd_snapshot(struct vd_vsphere *session, const char *datastore_moid,
-                            const char *disk_id, const char *snapshot_id, char **ret_path,
-                            char **ret_change_id, struct vd_error *err)
-{
-    static const char *const names[] = {"RetrieveSnapshotDetails", "RetrieveSnapshotDetails"};
-    VD_CLEANUP(vd_soap_call_done) struct vd_soap_call call = VD_SOAP_CALL_INIT;
-    VD_CLEANUP(vd_soap_reply_done) struct vd_soap_reply reply = VD_SOAP_REPLY_INIT;
-    if (!session->content.vcenter)
-        return vd_error_set(err, VD_E_NOT_SUPPORTED,
-                            "'%s' is a host; only a vCenter tells of snapshots of first-class "
-                            "disks",
-                            session->host);
-    int r = begin(session, &call, names, err);
-    if (r < 0)
-        return r;
-    vd_soap_what(&call, "looking for the snapshot '%s' of the first-class disk '%s'", snapshot_id,
-                 disk_id);
-    write_id(&call, "id", disk_id);
-    vd_xml_ref(&call.body, "datastore", "Datastore", datastore_moid);
-    write_id(&call, "snapshotId", snapshot_id);
-    r = vd_soap_run(session, &call, &reply, err);
-    if (r < 0)
-        return r;
-    const char *path = vd_xml_child_text(vd_soap_value(&reply), "path");
-    const char *change_id = vd_xml_child_text(vd_soap_value(&reply), "changedBlockTrackingId");
-    if (!path || path[0] == '\0')
-        return vd_soap_broken(&call, "does not say which file it is", err);
-    VD_FREE char *path_copy = strdup(path);
-    VD_FREE char *id_copy = change_id ? strdup(change_id) : NULL;
-    if (!path_copy || (change_id && !id_copy))
-        return vd_error_set(err, VD_E_NO_MEMORY, "%s: out of memory", call.what);
-    *ret_path = VD_TAKE_PTR(path_copy);
-    *ret_change_id = VD_TAKE_PTR(id_copy);
-    return VD_OK;
 }

@@ -192,7 +192,9 @@ int vd_entities_load(struct vd_vsphere *session, const struct vd_entities_want *
         return vd_error_set(err, VD_E_NOT_SUPPORTED, "'%s' has no view manager", session->host);
     uint64_t generation = vd_session_generation(session);
     int r = load_once(session, want, ret, &why);
-    if (r < 0 && generation != vd_session_generation(session)) {
+    /* A view ends with its session. Asked about afterwards it may look as if it were empty, which
+     * an inventory is not: the datacenter is in it. */
+    if ((r < 0 || ret->count == 0) && generation != vd_session_generation(session)) {
         forget(ret);
         vd_error_clear(&why);
         r = load_once(session, want, ret, &why);

@@ -66,3 +66,13 @@ int vd_vsphere_snapshot_remove(struct vd_vsphere *session, const char *moid,
                             call.what);
     return r < 0 ? vd_error_set(err, r, "%s", vd_error_message(&why, r)) : VD_OK;
 }
+
+int vd_vsphere_consolidate(struct vd_vsphere *session, const char *vm_moid,
+                           const struct vd_progress *progress, struct vd_error *err)
+{
+    VD_CLEANUP(vd_soap_call_done) struct vd_soap_call call = VD_SOAP_CALL_INIT;
+    struct vd_task task = {.progress = progress, .limit_ms = REMOVE_LIMIT_MS};
+    vd_soap_begin(&call, "ConsolidateVMDisks_Task", "VirtualMachine", vm_moid);
+    vd_soap_what(&call, "consolidating the disks of the VM '%s'", vm_moid);
+    return vd_task_run(session, &call, &task, err);
+}

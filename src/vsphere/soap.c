@@ -14,13 +14,15 @@ static const char HEAD[] =
     "<?xml version=\"1.0\" encoding=\"UTF-8\"?>"
     "<soapenv:Envelope xmlns:soapenv=\"http://schemas.xmlsoap.org/soap/envelope/\""
     " xmlns:xsd=\"http://www.w3.org/2001/XMLSchema\""
-    " xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\"><soapenv:Body>";
+    " xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\">";
+static const char BODY[] = "<soapenv:Body>";
 static const char TAIL[] = "</soapenv:Body></soapenv:Envelope>";
 static const char ENVELOPE_SPACE[] = "http://schemas.xmlsoap.org/soap/envelope/";
 
 static void begin(struct vd_soap_call *call, const char *space, const char *type, const char *moid)
 {
     vd_xml_raw(&call->body, HEAD);
+    vd_xml_raw(&call->body, BODY);
     vd_xml_raw(&call->body, "<");
     vd_xml_raw(&call->body, call->method);
     vd_xml_raw(&call->body, " xmlns=\"");
@@ -41,6 +43,14 @@ void vd_soap_begin_internal(struct vd_soap_call *call, const char *method, const
 {
     call->method = method;
     begin(call, "urn:internalvim25", type, moid);
+}
+
+void vd_soap_begin_catalogue(struct vd_soap_call *call, const char *method, const char *type,
+                             const char *moid)
+{
+    call->method = method;
+    call->catalogue = true;
+    begin(call, "urn:vslm", type, moid);
 }
 
 void vd_soap_what(struct vd_soap_call *call, const char *fmt, ...)
@@ -137,6 +147,11 @@ static int take_answer(struct vd_vsphere *session, const struct vd_soap_call *ca
                        struct vd_error *err)
 {
     struct vd_error why = VD_ERROR_INIT;
+    if (call->catalogue && http->status == 404)
+        return vd_error_set(err, VD_E_NOT_SUPPORTED,
+                            "%s: '%s' has no global catalogue of first-class disks, which came "
+                            "with vCenter 6.7.2; name the datastore",
+                            call->what, session->host);
     if (http->status != 200 && http->status != 500)
         return status_error(session, call, http->status, err);
     int r = vd_soap_parse(call->method, vd_buf_text(&http->body), http->body.length, reply, &why);
@@ -152,8 +167,19 @@ static int take_answer(struct vd_vsphere *session, const struct vd_soap_call *ca
 /* Questions may be asked twice; whatever changes something may have been done already. */
 static bool is_question(const char *method)
 {
-    static const char *const starts[] = {"Retrieve",     "Find", "Query",    "CurrentTime",
-                                         "ListVStorage", "Nfc",  "HostList", "HostRetrieve"};
+    static const char *const starts[] = {"Retrieve",
+                                         "Find",
+                                         "Query",
+                                         "CurrentTime",
+                                         "ListVStorage",
+                                         "Nfc",
+                                         "HostList",
+                                         "HostRetrieve",
+                                         "VslmQuery",
+                                         "VslmRetrieve",
+                                         "HostVStorageObjectRetrieve",
+                                         "HttpNfcLeaseProgress",
+                                         "HttpNfcLeaseGetManifest"};
     for (size_t i = 0; i < VD_ARRAY_SIZE(starts); i++)
         if (strncmp(method, starts[i], strlen(starts[i])) == 0)
             return true;
@@ -214,13 +240,43 @@ static void note_peer(struct vd_vsphere *session, const struct vd_tls_peer *peer
     (void)pthread_mutex_unlock(&session->lock);
 }
 
-int vd_soap_exchange(struct vd_vsphere *session, struct vd_soap_call *call, const char *cookie,
-                     struct vd_soap_reply *reply, char **ret_cookie, struct vd_error *err)
+/* The envelope once more, with the session in its header: the cookie's value alone. */
+static int write_catalogue_envelope(const struct vd_soap_call *call, const char *cookie,
+                                    struct vd_xml_writer *to)
 {
-    int r = close_envelope(call, err);
-    if (r < 0)
-        return r;
-    const char *headers[] = {"Content-Type: text/xml; charset=utf-8", session->action, NULL};
+    const char *value = cookie ? strchr(cookie, '=') : NULL;
+    size_t room = call->body.buf.length + (cookie ? 6 * strlen(cookie) : 0) + 256;
+    to->result = vd_buf_reserve(&to->buf, room); /* at once: no copies of the cookie are left */
+    vd_xml_raw(to, HEAD);
+    vd_xml_raw(to, "<soapenv:Header>");
+    vd_xml_leaf(to, "vcSessionCookie", value ? value + 1 : NULL);
+    vd_xml_raw(to, "</soapenv:Header>");
+    vd_xml_raw(to, vd_buf_text(&call->body.buf) + strlen(HEAD));
+    return to->result;
+}
+
+static int send_to_catalogue(struct vd_vsphere *session, const struct vd_soap_call *call,
+                             const char *cookie, struct vd_http_request *request,
+                             struct vd_http_reply *reply, struct vd_error *err)
+{
+    struct vd_xml_writer envelope = {.buf = VD_BUF_INIT(VD_SOAP_MAX_REQUEST_BYTES)};
+    int r = write_catalogue_envelope(call, cookie, &envelope);
+    request->path = "/vslm/sdk";
+    request->body = envelope.buf.data;
+    request->body_bytes = envelope.buf.length;
+    r = r < 0 ? vd_error_set(err, r, "%s: %s", call->what, vd_error_text(r))
+              : send_patiently(session, call, request, reply, err);
+    if (envelope.buf.data)
+        explicit_bzero(envelope.buf.data, envelope.buf.length);
+    vd_buf_done(&envelope.buf);
+    return r;
+}
+
+static int send_call(struct vd_vsphere *session, const struct vd_soap_call *call,
+                     const char *cookie, struct vd_http_reply *reply, struct vd_error *err)
+{
+    const char *headers[] = {"Content-Type: text/xml; charset=utf-8",
+                             call->catalogue ? session->catalogue_action : session->action, NULL};
     struct vd_http_request request = {.method = "POST",
                                       .path = "/sdk",
                                       .headers = headers,
@@ -229,8 +285,20 @@ int vd_soap_exchange(struct vd_vsphere *session, struct vd_soap_call *call, cons
                                       .body_bytes = call->body.buf.length,
                                       .io_ms = call->io_ms,
                                       .settles = settles(call)};
-    struct vd_http_reply http;
-    r = send_patiently(session, call, &request, &http, err);
+    if (!call->catalogue)
+        return send_patiently(session, call, &request, reply, err);
+    request.cookie = NULL;
+    return send_to_catalogue(session, call, cookie, &request, reply, err);
+}
+
+int vd_soap_exchange(struct vd_vsphere *session, struct vd_soap_call *call, const char *cookie,
+                     struct vd_soap_reply *reply, char **ret_cookie, struct vd_error *err)
+{
+    struct vd_http_reply http = {.status = 0};
+    int r = close_envelope(call, err);
+    if (r < 0)
+        return r;
+    r = send_call(session, call, cookie, &http, err);
     if (r == VD_OK)
         r = take_answer(session, call, &http, reply, err);
     if (r == VD_OK)

@@ -21,7 +21,7 @@
 struct vd_soap_call {
     const char *method;
     char what[256]; /* what is tried, for sentences */
-    bool internal;  /* in the namespace urn:internalvim25 */
+    bool catalogue; /* of the service urn:vslm, which takes the session from the envelope */
     bool sessionless;
     uint32_t io_ms; /* 0: the connection's */
     bool settles;   /* a question that goes on when the session's stop is asked */
@@ -50,6 +50,9 @@ void vd_soap_begin(struct vd_soap_call *call, const char *method, const char *ty
 /* As vd_soap_begin, in the namespace urn:internalvim25. */
 void vd_soap_begin_internal(struct vd_soap_call *call, const char *method, const char *type,
                             const char *moid);
+/* As vd_soap_begin, to the global catalogue of first-class disks. */
+void vd_soap_begin_catalogue(struct vd_soap_call *call, const char *method, const char *type,
+                             const char *moid);
 void vd_soap_what(struct vd_soap_call *call, const char *fmt, ...) VD_PRINTF(2, 3);
 /* Wipes the request. */
 void vd_soap_call_done(struct vd_soap_call *call);

@@ -118,5 +118,7 @@ int vd_session_negotiate(struct vd_vsphere *session, struct vd_error *err)
     vd_http_reply_done(&reply);
     (void)snprintf(session->action, sizeof session->action, "SOAPAction: \"urn:vim25/%s\"",
                    choice.text);
+    (void)snprintf(session->catalogue_action, sizeof session->catalogue_action,
+                   "SOAPAction: \"urn:vslm/%s\"", choice.text);
     return r;
 }

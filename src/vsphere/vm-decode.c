@@ -8,6 +8,7 @@
 
 #include "base/checked.h"
 #include "vsphere/props.h"
+#include "vsphere/question.h"
 
 #define MAX_DISKS     1024u /* 4 controllers of 64, and room for more */
 #define MAX_SNAPSHOTS 4096u
@@ -29,6 +30,7 @@ const char *const VD_VM_PATHS[] = {
     "runtime.powerState",
     "runtime.connectionState",
     "runtime.consolidationNeeded",
+    "runtime.question",
     "disabledMethod",
     "config.hardware.device",
     "snapshot",
@@ -303,6 +305,7 @@ static int decode_texts(const xmlNode *object, struct vd_vsphere_vm *vm)
 {
     const char *moid = vd_xml_child_text(object, "obj");
     const char *name = vd_props_text(object, "name");
+    char question[VD_QUESTION_BYTES];
     vm->name = vd_name_unescape(name ? name : "");
     if (!vm->name || copy(moid ? moid : "", &vm->moid) < 0 ||
         copy(vd_props_text(object, "config.uuid"), &vm->uuid) < 0 ||
@@ -310,6 +313,9 @@ static int decode_texts(const xmlNode *object, struct vd_vsphere_vm *vm)
         copy(vd_props_text(object, "runtime.host"), &vm->host) < 0 ||
         copy(vd_props_text(object, "config.files.vmPathName"), &vm->vmx_path) < 0 ||
         copy(vd_props_text(object, "config.guestId"), &vm->guest_id) < 0)
+        return VD_E_NO_MEMORY;
+    vd_question_decode(vd_props_get(object, "runtime.question"), question);
+    if (question[0] && copy(question, &vm->question) < 0)
         return VD_E_NO_MEMORY;
     return decode_methods(vd_props_get(object, "disabledMethod"), vm);
 }
@@ -358,6 +364,7 @@ void vd_vsphere_vm_free(struct vd_vsphere_vm *vm)
     free(vm->host);
     free(vm->vmx_path);
     free(vm->guest_id);
+    free(vm->question);
     free(vm);
 }
 

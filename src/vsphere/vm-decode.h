@@ -9,8 +9,8 @@
 
 /* What vd_vm_decode reads of a VM; VD_VM_PATHS_SHORT of them without disks and snapshots. */
 extern const char *const VD_VM_PATHS[];
-#define VD_VM_PATHS_SHORT 15
-#define VD_VM_PATHS_ALL   17
+#define VD_VM_PATHS_SHORT 16
+#define VD_VM_PATHS_ALL   18
 
 /* `object`: an ObjectContent of a VirtualMachine. Without inventory_path. */
 VD_MUST_CHECK int vd_vm_decode(const xmlNode *object, struct vd_vsphere_vm **ret,

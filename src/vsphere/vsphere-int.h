@@ -31,6 +31,7 @@ struct vd_vsphere {
     enum vd_vsphere_credential credential;
     char *user, *password;
     char action[64]; /* the SOAPAction header */
+    char catalogue_action[64];
     struct vd_vsphere_content content;
     uint32_t keep_alive_ms;
     pthread_t keeper;
@@ -44,6 +45,7 @@ struct vd_vsphere {
     uint64_t generation;             /* counts logins */
     bool ours;                       /* we logged in, so we log out */
     char nfc_service[VD_MOID_BYTES]; /* "": not asked yet */
+    char catalogue[VD_MOID_BYTES];   /* likewise: urn:vslm's manager of first-class disks */
     struct vd_tls_peer peer;         /* who answers */
 };
 

@@ -81,6 +81,7 @@ struct vd_vsphere_vm {
     char *moid, *name, *inventory_path, *uuid, *instance_uuid, *host, *vmx_path, *guest_id;
     bool powered_on, template, connected, change_tracking, change_tracking_supported;
     bool consolidation_needed;
+    char *question;          /* what it waits to be answered, in a person's words; NULL: nothing */
     char **disabled_methods; /* NULL-terminated */
     struct vd_vsphere_disk *disks;
     size_t disk_count;
@@ -118,6 +119,10 @@ VD_MUST_CHECK int vd_vsphere_snapshot_create(struct vd_vsphere *session,
 VD_MUST_CHECK int vd_vsphere_snapshot_remove(struct vd_vsphere *session, const char *moid,
                                              const struct vd_progress *progress,
                                              struct vd_error *err);
+/* Folds disks together that removed snapshots left behind (vd_vsphere_vm.consolidation_needed);
+ * nothing to do is success. */
+VD_MUST_CHECK int vd_vsphere_consolidate(struct vd_vsphere *session, const char *vm_moid,
+                                         const struct vd_progress *progress, struct vd_error *err);
 /* On: VD_E_NOT_SUPPORTED where the VM cannot, VD_E_BUSY while it has snapshots. A running VM's
  * tracking starts and ends with a snapshot, so one is made and removed. */
 VD_MUST_CHECK int vd_vsphere_track_changes(struct vd_vsphere *session, const char *vm_moid, bool on,
@@ -163,7 +168,9 @@ VD_MUST_CHECK int vd_vsphere_file_ticket(struct vd_vsphere *session, const char 
 VD_MUST_CHECK int vd_vsphere_nfc_version(struct vd_vsphere *session, const char *vm_moid, int *ret,
                                          struct vd_error *err);
 
-/* --- first-class disks (fcd.c) --- */
+/* --- first-class disks (fcd.c, fcd-snapshot.c). `datastore_moid` NULL: a vCenter's global
+ * catalogue (urn:vslm, 6.7.2 and later) finds the disk. Where a server cannot: VD_E_NOT_SUPPORTED.
+ * --- */
 struct vd_vsphere_fcd {
     char *id, *name;
     char *path; /* "[ds] fcd/x.vmdk" */
@@ -176,6 +183,7 @@ VD_MUST_CHECK int vd_vsphere_fcd_get(struct vd_vsphere *session, const char *dat
                                      struct vd_error *err);
 void vd_vsphere_fcd_free(struct vd_vsphere_fcd *disk);
 VD_DEFINE_CLEANUP(struct vd_vsphere_fcd *, vd_vsphere_fcd_free)
+/* Of one datastore, which is to be named. */
 VD_MUST_CHECK int vd_vsphere_fcd_list(struct vd_vsphere *session, const char *datastore_moid,
                                       int (*each)(void *data, const char *disk_id), void *data,
                                       struct vd_error *err);
@@ -185,6 +193,28 @@ VD_MUST_CHECK int vd_vsphere_fcd_snapshot(struct vd_vsphere *session, const char
                                           const char *disk_id, const char *snapshot_id,
                                           char **ret_path, char **ret_change_id,
                                           struct vd_error *err);
+struct vd_vsphere_fcd_snapshot_info {
+    const char *id, *created, *description; /* the last two "" where they are not told */
+};
+VD_MUST_CHECK int vd_vsphere_fcd_snapshot_list(
+    struct vd_vsphere *session, const char *datastore_moid, const char *disk_id,
+    int (*each)(void *data, const struct vd_vsphere_fcd_snapshot_info *snapshot), void *data,
+    struct vd_error *err);
+
+/* Which disk, and what its snapshot is for. */
+struct vd_vsphere_fcd_snapshot_request {
+    const char *datastore_moid, *disk_id, *description; /* the last "" or NULL for none */
+};
+/* `id` is the new snapshot's. Progress and cancelling as for snapshots of VMs. */
+VD_MUST_CHECK int vd_vsphere_fcd_snapshot_create(
+    struct vd_vsphere *session, const struct vd_vsphere_fcd_snapshot_request *request,
+    const struct vd_progress *progress, char id[VD_MOID_BYTES], struct vd_error *err);
+/* VD_E_SNAPSHOT_GONE where there is none: to who cleans up, as good as success. */
+VD_MUST_CHECK int vd_vsphere_fcd_snapshot_delete(struct vd_vsphere *session,
+                                                 const char *datastore_moid, const char *disk_id,
+                                                 const char *snapshot_id,
+                                                 const struct vd_progress *progress,
+                                                 struct vd_error *err);
 
 /* --- datastores and their disks (datastore.c, disk-manager.c) --- */
 struct vd_vsphere_datastore {
@@ -227,10 +257,71 @@ struct vd_vsphere_disk_task {
 VD_MUST_CHECK int vd_vsphere_disk_run(struct vd_vsphere *session,
                                       const struct vd_vsphere_disk_task *task,
                                       const struct vd_progress *progress, struct vd_error *err);
-/* "60 00 C2 9e ..-..": as the server writes it; malloc'd. */
-VD_MUST_CHECK int vd_vsphere_disk_uuid(struct vd_vsphere *session, const char *path, char **ret,
-                                       struct vd_error *err);
-VD_MUST_CHECK int vd_vsphere_disk_set_uuid(struct vd_vsphere *session, const char *path,
-                                           const char *uuid, struct vd_error *err);
+
+/* --- files of datastores over HTTP (file.c). The server's management path: for configuration files
+ * and the like; the data of a disk goes faster over NFC. `progress` in bytes; false ends it with
+ * VD_E_CANCELLED. --- */
+
+/* Takes what comes, in order; a negative code ends it with that, and `err` is then left to whoever
+ * gave the function. */
+struct vd_vsphere_sink {
+    int (*take)(void *data, const void *bytes, size_t size);
+    void *data;
+};
+struct vd_vsphere_range {
+    uint64_t start_bytes, length_bytes; /* UINT64_MAX: to the end */
+};
+/* `range` NULL: all of it. A connection that is lost is taken up again where it was, as often as it
+ * helps; a file whose size changes meanwhile is VD_E_BUSY. VD_E_NOT_FOUND, VD_E_NO_PERMISSION,
+ * VD_E_LOCKED, VD_E_OUT_OF_RANGE. */
+VD_MUST_CHECK int vd_vsphere_file_get(struct vd_vsphere *session, const char *path,
+                                      const struct vd_vsphere_range *range,
+                                      const struct vd_vsphere_sink *sink,
+                                      const struct vd_progress *progress, struct vd_error *err);
+/* Gives the bytes from `offset` on: fills up to `size`, none = the end came too early. */
+struct vd_vsphere_content_source {
+    int (*give)(void *data, uint64_t offset_bytes, void *bytes, size_t size, size_t *ret);
+    void *data;
+    uint64_t size_bytes;
+};
+/* Makes the file, or replaces it whole. Not the data of a disk that is to be used: what is put as
+ * "x.vmdk" is a file of that name and nothing more. */
+VD_MUST_CHECK int vd_vsphere_file_put(struct vd_vsphere *session, const char *path,
+                                      const struct vd_vsphere_content_source *source,
+                                      const struct vd_progress *progress, struct vd_error *err);
+
+/* --- exports (lease.c, lease-read.c): the disks of a VM that is off, or of a snapshot, as
+ * streamOptimized VMDKs the server makes, by a lease (HttpNfcLease) that is kept alive meanwhile.
+ * One file is read at a time. --- */
+struct vd_vsphere_lease;
+struct vd_vsphere_lease_file {
+    const char *key; /* as the server calls it: ".../VirtualLsiLogicController0:1" */
+    bool disk;
+};
+
+/* Waits until the server is ready, which `progress` is told in percent. `snapshot` NULL: the VM as
+ * it is, VD_E_BUSY where it runs. */
+VD_MUST_CHECK int vd_vsphere_lease_open(struct vd_vsphere *session, const char *vm_moid,
+                                        const char *snapshot, const struct vd_progress *progress,
+                                        struct vd_vsphere_lease **ret, struct vd_error *err);
+size_t vd_vsphere_lease_count(const struct vd_vsphere_lease *lease);
+struct vd_vsphere_lease_file vd_vsphere_lease_file(const struct vd_vsphere_lease *lease,
+                                                   size_t index);
+/* Reads a file once, whole. `progress` in bytes of `total_bytes`, which the server tells (0: it
+ * does not). Such a stream cannot be taken up again where it broke off. */
+VD_MUST_CHECK int vd_vsphere_lease_read(struct vd_vsphere_lease *lease, size_t index,
+                                        const struct vd_vsphere_sink *sink,
+                                        const struct vd_progress *progress, struct vd_error *err);
+/* When everything that is wanted was read: compares the size and the digests of every file that was
+ * with the server's manifest, where it gives one, VD_E_DAMAGED; then ends the lease well. What is
+ * not told there: whether the server took notice of that; such a lease ends by itself. */
+VD_MUST_CHECK int vd_vsphere_lease_complete(struct vd_vsphere_lease *lease, struct vd_error *err);
+/* After completing: the digest of a file that was read, in hex, and whether the manifest had one to
+ * compare with. "" where it was not read. */
+const char *vd_vsphere_lease_sha256(const struct vd_vsphere_lease *lease, size_t index);
+bool vd_vsphere_lease_verified(const struct vd_vsphere_lease *lease, size_t index);
+/* Aborts the lease, unless it was completed. */
+void vd_vsphere_lease_free(struct vd_vsphere_lease *lease);
+VD_DEFINE_CLEANUP(struct vd_vsphere_lease *, vd_vsphere_lease_free)
 
 #endif

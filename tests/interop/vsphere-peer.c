@@ -171,8 +171,6 @@ static void disks(struct vd_vsphere *session)
     struct vd_error err = VD_ERROR_INIT;
     struct store store = {.name = ""};
     char path[300], other[300];
-    VD_FREE char *uuid = NULL;
-    VD_FREE char *url = NULL;
     if (!tell(vd_vsphere_datastore_list(session, keep_store, &store, &err), &err, "datastores"))
         return;
     (void)snprintf(path, sizeof path, "[%s] peer-test.vmdk", store.name);
@@ -183,9 +181,6 @@ static void disks(struct vd_vsphere *session)
     vd_error_clear(&err);
     tell_if(vd_vsphere_disk_run(session, &task, NULL, &err) == VD_E_EXISTS, "but only once");
     vd_error_clear(&err);
-    (void)tell(vd_vsphere_disk_uuid(session, path, &uuid, &err), &err, "its UUID");
-    (void)tell(vd_vsphere_file_url(session, path, &url, &err), &err, "its address");
-    (void)printf("# %s\n", url ? url : "-");
     task.verb = VD_VSPHERE_DISK_COPY;
     task.to = other;
     (void)tell(vd_vsphere_disk_run(session, &task, NULL, &err), &err, "disk copied");
@@ -194,6 +189,57 @@ static void disks(struct vd_vsphere *session)
     (void)tell(vd_vsphere_disk_run(session, &task, NULL, &err), &err, "disk deleted");
     task.path = other;
     (void)tell(vd_vsphere_disk_run(session, &task, NULL, &err), &err, "copy deleted");
+}
+
+static int give(void *data, uint64_t offset_bytes, void *bytes, size_t size, size_t *ret)
+{
+    const char *text = data;
+    *ret = VD_MIN(size, strlen(text) - (size_t)offset_bytes);
+    memcpy(bytes, text + offset_bytes, *ret);
+    return VD_OK;
+}
+
+struct got {
+    char text[64];
+    size_t length;
+};
+
+static int take(void *data, const void *bytes, size_t size)
+{
+    struct got *got = data;
+    if (got->length + size >= sizeof got->text)
+        return VD_E_TOO_BIG;
+    memcpy(got->text + got->length, bytes, size);
+    got->length += size;
+    return VD_OK;
+}
+
+static bool reads(struct vd_vsphere *session, const char *path,
+                  const struct vd_vsphere_range *range, const char *want)
+{
+    struct got got = {.length = 0};
+    struct vd_error err = VD_ERROR_INIT;
+    const struct vd_vsphere_sink sink = {take, &got};
+    return tell(vd_vsphere_file_get(session, path, range, &sink, NULL, &err), &err, "file read") &&
+           tell_if(strcmp(got.text, want) == 0, "as it was written");
+}
+
+static void files(struct vd_vsphere *session)
+{
+    static const char words[] = "a file of a peer";
+    const struct vd_vsphere_content_source source = {give, (char *)(uintptr_t)words,
+                                                     sizeof words - 1};
+    struct vd_error err = VD_ERROR_INIT;
+    struct store store = {.name = ""};
+    char path[300];
+    if (!tell(vd_vsphere_datastore_list(session, keep_store, &store, &err), &err, "datastores"))
+        return;
+    (void)snprintf(path, sizeof path, "[%s] peer-test & more.bin", store.name);
+    if (tell(vd_vsphere_file_put(session, path, &source, NULL, &err), &err, "file written")) {
+        (void)reads(session, path, NULL, words);
+        (void)reads(session, path, &(const struct vd_vsphere_range){2, 4}, "file");
+    }
+    vd_error_clear(&err);
     (void)tell(vd_vsphere_fcd_list(session, store.moid, no_disk, NULL, &err), &err,
                "first-class disks listed");
 }
@@ -238,6 +284,7 @@ int main(int argc, char **argv)
         tell_if(first.vms > 0, "there is a VM")) {
         with_vm(session, first.moid);
         disks(session);
+        files(session);
     }
     (void)printf("1..%u\n", count);
     return failed ? EXIT_FAILURE : EXIT_SUCCESS;

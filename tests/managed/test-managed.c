@@ -398,6 +398,32 @@ static void specifications(bool esxi)
     VixDiskLib_FreeConnectParams(params);
 }
 
+/* The disk was written to since, and is while its snapshot is read, which stays what it was. */
+static void first_class_snapshot(VixDiskLibConnectParams *params, const uint8 *want, size_t bytes)
+{
+    uint8 sector[512];
+    uint8 *got = calloc(1, bytes);
+    VixDiskLibConnection now = connect_to(params, false, "nbdssl");
+    params->spec.vStorageObjSpec.ssId = text_of(told("VD_FCD_SNAPSHOT"));
+    VixDiskLibConnection then = connect_to(params, true, "nbdssl");
+    VixDiskLibHandle live = open_disk(now, "", 0, "a first-class disk, to be written to");
+    VixDiskLibHandle frozen = open_disk(then, "", RO, "its snapshot");
+    for (unsigned round = 0; round < 8; round++) {
+        memset(sector, (int)round + 1, sizeof sector);
+        is(VixDiskLib_Write(live, round * 1000, 1, sector), VIX_OK, "the disk: Write");
+        is(VixDiskLib_Read(frozen, 0, bytes / 512, got), VIX_OK, "its snapshot: Read");
+        ok(memcmp(got, want, bytes) == 0, "the snapshot stays what it was");
+    }
+    is(VixDiskLib_Read(live, 7000, 1, got), VIX_OK, "the disk: Read");
+    ok(memcmp(got, sector, sizeof sector) == 0, "the disk has what was written");
+    is(VixDiskLib_Close(frozen), VIX_OK, "its snapshot: Close");
+    is(VixDiskLib_Close(live), VIX_OK, "the disk: Close");
+    is(VixDiskLib_Disconnect(then), VIX_OK, "its snapshot: Disconnect");
+    is(VixDiskLib_Disconnect(now), VIX_OK, "the disk: Disconnect");
+    params->spec.vStorageObjSpec.ssId = NULL;
+    free(got);
+}
+
 /* first.vmdk has the content that data.vmdk began with. */
 static void first_class_disk(void)
 {
@@ -418,6 +444,7 @@ static void first_class_disk(void)
     is(VixDiskLib_Write(disk, 0, 8, web), VIX_OK, "a first-class disk: Write");
     is(VixDiskLib_Close(disk), VIX_OK, "a first-class disk: Close");
     is(VixDiskLib_Disconnect(connection), VIX_OK, "a first-class disk: Disconnect");
+    first_class_snapshot(params, want, bytes);
     params->spec.vStorageObjSpec.id = text_of("no-such-disk");
     connection = connect_to(params, true, NULL);
     ok(VixDiskLib_Open(connection, "", RO, &disk) != VIX_OK && !disk, "none of that id");

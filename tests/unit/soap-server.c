@@ -93,8 +93,12 @@ static void name_of(const char *headers, const char *body, char name[NAME_BYTES]
     const char *start = strstr(body, "Body><");
     size_t length = start ? strcspn(start + 6, " >") : 0;
     check(length < NAME_BYTES);
-    if (strncmp(headers, "GET ", 4) == 0)
+    if (strncmp(headers, "GET /sdk", 8) == 0)
         (void)snprintf(name, NAME_BYTES, "GET");
+    else if (strncmp(headers, "POST ", 5) != 0)
+        (void)snprintf(name, NAME_BYTES, "%.*s", /* the verb and the first segment */
+                       (int)(strcspn(headers, "/") + 1 + strcspn(strchr(headers, '/') + 1, "/? ")),
+                       headers);
     else
         (void)snprintf(name, NAME_BYTES, "%.*s", (int)length, start ? start + 6 : "");
 }
@@ -104,6 +108,11 @@ static char *http_answer(const char *name, const struct answer *answer)
     char *body = NULL, *whole = NULL;
     const char *text = answer->text;
     int n;
+    if (strncmp(text, "HTTP/", 5) == 0) {
+        whole = strdup(text);
+        check(whole != NULL);
+        return whole;
+    }
     if (strncmp(text, "<?xml", 5) == 0 || answer->status == 503)
         n = asprintf(&body, "%s", text);
     else if (strncmp(text, "<soapenv:Fault", 14) == 0)
@@ -303,6 +312,14 @@ const char *soap_server_asked(struct soap_server *server, const char *name)
         *end = '\0';
     (void)pthread_mutex_unlock(&server->lock);
     return start ? start + strlen("<soapenv:Body>") : "";
+}
+
+const char *soap_server_envelope(struct soap_server *server, const char *name)
+{
+    (void)pthread_mutex_lock(&server->lock);
+    const char *body = method_of_locked(server, name)->body;
+    (void)pthread_mutex_unlock(&server->lock);
+    return body ? body : "";
 }
 
 const char *soap_server_headers(struct soap_server *server, const char *name)

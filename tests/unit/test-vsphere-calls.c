@@ -203,6 +203,23 @@ VD_TEST(lists_are_read_page_by_page_and_anew_where_the_session_ended)
     end();
 }
 
+/* The view was the old session's; in the new one it looks empty. */
+VD_TEST(an_inventory_is_not_empty_because_the_session_ended)
+{
+    unsigned count = 0;
+    start();
+    soap_server_on(server, "CreateContainerView",
+                   "<returnval type=\"ContainerView\">v-1</returnval>");
+    soap_server_on(server, "DestroyView", "");
+    soap_server_on(server, "RetrievePropertiesEx", SOAP_FAULT("NotAuthenticated", ""));
+    soap_server_on(server, "RetrievePropertiesEx", "");
+    soap_server_on(server, "RetrievePropertiesEx", PAGE_2);
+    check_code_err(vd_vsphere_vm_list(session, count_vm, &count, &err), VD_OK, &err);
+    check_u64_eq(count, 1);
+    check_u64_eq(soap_server_count(server, "CreateContainerView"), 2);
+    end();
+}
+
 static void views(const char *objects)
 {
     soap_server_on(server, "CreateContainerView",
@@ -613,7 +630,7 @@ VD_TEST(a_certificate_stands_for_its_thumbprint)
     end();
 }
 
-/* --- first-class disks, managed disks --- */
+/* --- first-class disks, managed disks, files --- */
 
 VD_TEST(first_class_disks)
 {
@@ -725,7 +742,21 @@ VD_TEST(managed_disks)
     task.path = "a.vmdk";
     check_code(vd_vsphere_disk_run(session, &task, NULL, &err), VD_E_NAME_INVALID);
     vd_error_clear(&err);
+    end();
+}
+
+VD_TEST(the_address_of_a_file)
+{
     char *url = NULL;
+    start();
+    soap_server_on(server, "CreateContainerView",
+                   "<returnval type=\"ContainerView\">v</returnval>");
+    soap_server_on(server, "DestroyView", "");
+    soap_server_on(server, "RetrievePropertiesEx", STORES);
+    check_code(vd_vsphere_file_url(session, "[other] a.vmdk", &url, &err), VD_E_NOT_FOUND);
+    vd_error_clear(&err);
+    check_code(vd_vsphere_file_url(session, "a.vmdk", &url, &err), VD_E_NAME_INVALID);
+    vd_error_clear(&err);
     check_code_err(vd_vsphere_file_url(session, "[ds] x y/a.vmdk", &url, &err), VD_OK, &err);
     check_str_eq(url, "/folder/x%20y/a.vmdk?dcPath=D%20C&dsName=ds");
     free(url);
