@@ -21,6 +21,10 @@ static const struct verb verbs[] = {
     {{"snapshot", "list"}, 0, 0, cli_vm_snapshot_list},
     {{"snapshot", "create"}, 1, 1, cli_vm_snapshot_create},
     {{"snapshot", "remove"}, 1, 1, cli_vm_snapshot_remove},
+    {{"snapshot", "consolidate"}, 0, 0, cli_vm_snapshot_consolidate},
+    {{"export", NULL}, 1, 1, cli_vm_export},
+    {{"file", "get"}, 2, 2, cli_vm_file_get},
+    {{"file", "put"}, 2, 2, cli_vm_file_put},
 };
 
 static bool fits(const struct verb *verb, const struct cli_args *args)
@@ -37,15 +41,20 @@ static bool fits(const struct verb *verb, const struct cli_args *args)
     return true;
 }
 
-/* What only `snapshot create` takes. */
+/* What only some take. */
 static int check_options(const struct verb *verb, const struct cli_args *args, struct vd_error *err)
 {
     uint64_t of_create = CLI_BIT(OPT_QUIESCE) | CLI_BIT(OPT_DESCRIPTION) | CLI_BIT(OPT_HOLD);
+    bool writes_here = verb->run == cli_vm_export || verb->run == cli_vm_file_get;
 
-    if (verb->run == cli_vm_snapshot_create || !(args->given & of_create))
-        return VD_OK;
-    return vd_error_set(err, VD_E_INVALID_ARG,
-                        "vm: --quiesce, --description and --hold are for snapshot create");
+    if (verb->run != cli_vm_snapshot_create && (args->given & of_create))
+        return vd_error_set(err, VD_E_INVALID_ARG,
+                            "vm: --quiesce, --description and --hold are for snapshot create");
+    if (verb->run != cli_vm_export && cli_given(args, OPT_DISK))
+        return vd_error_set(err, VD_E_INVALID_ARG, "vm: --disk is for export");
+    if (!writes_here && cli_given(args, OPT_OVERWRITE))
+        return vd_error_set(err, VD_E_INVALID_ARG, "vm: --overwrite is for export and file get");
+    return VD_OK;
 }
 
 static int run(const struct cli_args *args, struct vd_error *err)
@@ -62,9 +71,10 @@ static int run(const struct cli_args *args, struct vd_error *err)
     }
     return vd_error_set(err, VD_E_INVALID_ARG,
                         "vm: expected list HOST, show HOST/VM, disks HOST/VM, snapshot list "
-                        "HOST/VM, snapshot create|remove HOST/VM NAME, tracking HOST/VM on|off, "
-                        "or changed HOST/VM[/DISK] "
-                        "[ID]; 'vdisk vm --help' tells more");
+                        "HOST/VM, snapshot create|remove HOST/VM NAME, snapshot consolidate "
+                        "HOST/VM, tracking HOST/VM on|off, changed HOST/VM[/DISK] [ID], export "
+                        "HOST/VM FOLDER, file get HOST PATH FILE, or file put HOST FILE PATH; "
+                        "'vdisk vm --help' tells more");
 }
 
 enum cli_exit cmd_vm(const struct cli_args *args)

@@ -129,20 +129,25 @@ const struct cli_command cli_commands[] = {
      "Lists the entries of the disk database of DISK, shows the one called KEY (of a\n"
      "parent where DISK has none), or sets it to VALUE.",
      cmd_meta},
-    {"vm", "list|show|disks|snapshot|tracking|changed ...", 2, 2,
+    {"vm", "list|show|disks|snapshot|tracking|changed|export|file ...", 2, 3,
      CLI_BIT(OPT_JSON) | CLI_BIT(OPT_PROGRESS) | CLI_BIT(OPT_QUIESCE) | CLI_BIT(OPT_DESCRIPTION) |
-         CLI_BIT(OPT_HOLD) | CLI_CONNECTION_OPTIONS | CLI_OPENS_NONE,
-     "look at virtual machines, make and remove their snapshots",
+         CLI_BIT(OPT_HOLD) | CLI_BIT(OPT_DISK) | CLI_BIT(OPT_OVERWRITE) | CLI_CONNECTION_OPTIONS |
+         CLI_OPENS_NONE,
+     "look at virtual machines, make and remove their snapshots, export them",
      "list HOST                           the virtual machines of a vCenter or a host\n"
      "show HOST/VM                        what one is\n"
      "disks HOST/VM[?snapshot=S]          its disks, as they are or were\n"
      "snapshot list HOST/VM               its snapshots\n"
      "snapshot create HOST/VM NAME        makes one, and tells its moref\n"
      "snapshot remove HOST/VM NAME        removes the one of that name or moref\n"
+     "snapshot consolidate HOST/VM        folds disks that removed snapshots left behind\n"
      "tracking HOST/VM on|off             switches change tracking\n"
      "changed HOST/VM[/DISK][?snapshot=S] [ID]\n"
      "                                    what changed since the change ID; without, what is\n"
      "                                    allocated\n"
+     "export HOST/VM[?snapshot=S] FOLDER  its disks, as streamOptimized VMDKs\n"
+     "file get HOST PATH FILE             a file of a datastore, '[DATASTORE] FOLDER/NAME'\n"
+     "file put HOST FILE PATH             makes or replaces one\n"
      "HOST is [vsphere://][USER@]NAME[:PORT], as vdisk-url(7) tells.",
      cmd_vm},
     {"doctor", "HOST[/VM]", 1, 0,

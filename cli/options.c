@@ -60,6 +60,7 @@ static const struct option_row rows[NUM_OPTIONS] = {
     [OPT_QUIESCE] = {0, "quiesce", NULL, "ask the guest to bring its files to rest first"},
     [OPT_DESCRIPTION] = {0, "description", "TEXT", "what the new snapshot is for"},
     [OPT_HOLD] = {0, "hold", NULL, "remove it when standard input ends, or on a signal"},
+    [OPT_DISK] = {0, "disk", "DISK", "only this disk of the machine; may be repeated"},
     [OPT_NFC_PORT] = {0, "nfc-port", "N", "the port disks are read at (default 902)"},
     [OPT_THUMBPRINT] = {0, "thumbprint", "HEX", "SHA-1 or SHA-256 of the certificate to expect"},
     [OPT_PASSWORD_FILE] = {0, "password-file", "FILE", "read the password from FILE"},
@@ -152,12 +153,27 @@ static int parent_dir_add(struct cli_args *args, const char *dir, struct vd_erro
     return VD_OK;
 }
 
+static int disk_add(struct cli_args *args, const char *disk, struct vd_error *err)
+{
+    size_t count = 0;
+
+    while (args->disks[count])
+        count++;
+    if (count == CLI_MAX_DISKS)
+        return vd_error_set(err, VD_E_INVALID_ARG, "--disk is given more than %d times",
+                            CLI_MAX_DISKS);
+    args->disks[count] = disk;
+    return VD_OK;
+}
+
 static int apply_connection(struct cli_args *args, int id, const char *value, struct vd_error *err)
 {
     switch (id) {
     case OPT_DESCRIPTION:
         args->description = value;
         return VD_OK;
+    case OPT_DISK:
+        return disk_add(args, value, err);
     case OPT_THUMBPRINT:
         args->thumbprint = value;
         return VD_OK;

@@ -57,6 +57,7 @@ enum cli_option_id {
     OPT_QUIESCE,
     OPT_DESCRIPTION,
     OPT_HOLD,
+    OPT_DISK,
     OPT_NFC_PORT,
     OPT_THUMBPRINT,
     OPT_PASSWORD_FILE,
@@ -71,7 +72,8 @@ enum cli_option_id {
 _Static_assert(NUM_OPTIONS < 64, "a set of options is a uint64_t with one bit to spare");
 
 #define CLI_MAX_PARENT_DIRS 32
-#define CLI_MAX_OPERANDS    4
+#define CLI_MAX_DISKS       64
+#define CLI_MAX_OPERANDS    5
 
 /* createTypes that can be written. */
 #define CLI_DISK_TYPES                                                              \
@@ -110,6 +112,7 @@ struct cli_args {
     enum vd_source_format format;
     unsigned vmdk_flags;
     const char *parent_dirs[CLI_MAX_PARENT_DIRS + 1]; /* NULL-terminated */
+    const char *disks[CLI_MAX_DISKS + 1];             /* likewise */
     const char *operands[CLI_MAX_OPERANDS];
     int num_operands;
 };

@@ -30,8 +30,8 @@ static int open_target(const struct cli_args *args, const char *path, struct vd_
     return vd_target_open(path, &options, ret, err);
 }
 
-static int write_target(const struct cli_args *args, const char *path, cli_output_fn write,
-                        void *data, struct vd_error *err)
+int cli_output_write(const struct cli_args *args, const char *path, cli_output_fn write, void *data,
+                     struct vd_error *err)
 {
     VD_CLEANUP(vd_target_free_cleanup) struct vd_target *target = NULL;
     struct cli_progress line;
@@ -56,7 +56,7 @@ enum cli_exit cli_output_run(const struct cli_args *args, const char *path, cli_
     int r;
 
     cli_interrupt_catch();
-    r = write_target(args, path, write, data, &err);
+    r = cli_output_write(args, path, write, data, &err);
     return r < 0 ? cli_fail(&err, r) : CLI_DONE;
 }
 

@@ -17,6 +17,10 @@ typedef int (*cli_output_fn)(void *data, struct vd_target *target,
 enum cli_exit cli_output_run(const struct cli_args *args, const char *path, cli_output_fn write,
                              void *data);
 
+/* The same for who tells of signals and failures itself. */
+VD_MUST_CHECK int cli_output_write(const struct cli_args *args, const char *path,
+                                   cli_output_fn write, void *data, struct vd_error *err);
+
 /* VD_E_INVALID_ARG when the target is one of the files the source lives in. */
 VD_MUST_CHECK int cli_output_check(const struct cli_args *args, const char *source,
                                    const char *path, struct vd_error *err);

@@ -47,6 +47,7 @@ static void paint(struct cli_progress *line, uint64_t done, uint64_t total, uint
     (void)fflush(stderr); /* a progress line that is lost is no loss */
     line->line_open = line->in_place;
     line->shown_ms = now_ms;
+    line->shown_bytes = done;
 }
 
 static bool report(void *data, uint64_t done, uint64_t total)
@@ -57,7 +58,9 @@ static bool report(void *data, uint64_t done, uint64_t total)
         uint64_t now_ms = vd_clock_now_ms();
         uint64_t pause_ms = line->in_place ? REPAINT_MS : NEW_LINE_MS;
 
-        if (now_ms - line->shown_ms >= pause_ms || (done == total && done > 0))
+        bool last = done == total && done > 0 && done != line->shown_bytes;
+
+        if (now_ms - line->shown_ms >= pause_ms || last)
             paint(line, done, total, now_ms);
     }
     return !cli_interrupted();

@@ -16,6 +16,7 @@ struct cli_progress {
     bool line_open;
     uint64_t start_ms;
     uint64_t shown_ms;
+    uint64_t shown_bytes;
 };
 
 /* Must not move afterwards. `forced`: -p was given. */

@@ -14,8 +14,9 @@ struct cli_task_line {
     bool show;
     bool in_place; /* a terminal: the line is written over */
     bool line_open;
-    bool keep_going; /* signals do not stop it */
-    uint64_t shown;  /* percent; UINT64_MAX: none yet */
+    bool keep_going;            /* signals do not stop it */
+    uint64_t shown;             /* percent; UINT64_MAX: none yet */
+    uint64_t percent, moved_ms; /* and when it last changed */
 };
 
 /* Must not move afterwards. `forced`: -p was given. */

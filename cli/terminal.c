@@ -95,7 +95,7 @@ static void log_emit(void *data, enum vd_log_level level, const char *fmt, va_li
     free(text);
 }
 
-void cli_warnings_end(bool show)
+static void empty_locked(bool show)
 {
     for (size_t i = 0; i < VD_MIN(warnings.count, (size_t)MAX_WARNINGS); i++) {
         if (show)
@@ -106,6 +106,20 @@ void cli_warnings_end(bool show)
         cli_print(stderr, "vdisk: warning: %zu more warnings are not shown\n",
                   warnings.count - MAX_WARNINGS);
     warnings.count = 0;
+}
+
+void cli_warnings_tell(void)
+{
+    pthread_mutex_lock(&warnings.lock);
+    empty_locked(true);
+    pthread_mutex_unlock(&warnings.lock);
+}
+
+void cli_warnings_end(bool show)
+{
+    pthread_mutex_lock(&warnings.lock);
+    empty_locked(show);
+    pthread_mutex_unlock(&warnings.lock);
 }
 
 const struct vd_log cli_log = {log_emit, NULL};

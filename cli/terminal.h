@@ -18,6 +18,9 @@ void cli_print(FILE *out, const char *fmt, ...) VD_PRINTF(2, 3);
 /* Keeps warnings and errors for cli_warnings_end, drops the rest. */
 extern const struct vd_log cli_log;
 
+/* What was kept so far goes to standard error now: for a command that stands still because of it.
+ */
+void cli_warnings_tell(void);
 /* When the command is done and no other thread runs: the warnings go to standard error, or away. */
 void cli_warnings_end(bool show);
 

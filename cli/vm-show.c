@@ -38,7 +38,9 @@ static void print_vm(const struct vd_vsphere_vm *vm)
     fact("UUID", vm->uuid);
     fact("Instance UUID", vm->instance_uuid);
     fact("Change tracking", tracking_text(vm));
-    fact("Consolidation", vm->consolidation_needed ? "needed" : NULL);
+    fact("Consolidation",
+         vm->consolidation_needed ? "needed: 'vdisk vm snapshot consolidate' does it" : NULL);
+    fact("Waits for", vm->question);
     print_methods(vm);
 }
 
@@ -58,6 +60,7 @@ void cli_vm_json_facts(struct vd_json *json, const struct vd_vsphere_vm *vm)
     vd_json_bool(json, "changeTracking", vm->change_tracking);
     vd_json_bool(json, "changeTrackingSupported", vm->change_tracking_supported);
     vd_json_bool(json, "consolidationNeeded", vm->consolidation_needed);
+    vd_json_string(json, "question", vm->question);
 }
 
 static int show_json(const struct vd_vsphere_vm *vm, struct vd_error *err)

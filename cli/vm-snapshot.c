@@ -99,6 +99,23 @@ int cli_vm_snapshot_remove(const struct cli_args *args, const char *operand, con
     return remove_snapshot(args, machine.session, snapshot->moid, false, err);
 }
 
+int cli_vm_snapshot_consolidate(const struct cli_args *args, const char *operand, const char *rest,
+                                struct vd_error *err)
+{
+    VD_CLEANUP(vd_machine_done) struct vd_machine machine;
+    struct cli_task_line line;
+    int r = cli_vm_find(args, operand, &machine, err);
+
+    (void)rest; /* there is none */
+    if (r < 0)
+        return r;
+    cli_interrupt_catch();
+    cli_task_line_init(&line, "consolidating", cli_given(args, OPT_PROGRESS));
+    r = vd_vsphere_consolidate(machine.session, machine.moid, &line.progress, err);
+    cli_task_line_done(&line);
+    return r;
+}
+
 /* --- create --- */
 
 static int tell_created(const struct cli_args *args, const struct vd_machine *machine,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The verbs of `vdisk vm`, one file each: vm-<verb>.c. `operand` is HOST or HOST/VM, `rest` what
- * stands behind it (NULL: nothing). */
+ * stands behind it (NULL: nothing);
+ * what more there is, is in the operands. */
 #ifndef VD_CLI_VM_H
 #define VD_CLI_VM_H
 
@@ -26,6 +27,14 @@ VD_MUST_CHECK int cli_vm_snapshot_create(const struct cli_args *args, const char
                                          const char *rest, struct vd_error *err);
 VD_MUST_CHECK int cli_vm_snapshot_remove(const struct cli_args *args, const char *operand,
                                          const char *rest, struct vd_error *err);
+VD_MUST_CHECK int cli_vm_snapshot_consolidate(const struct cli_args *args, const char *operand,
+                                              const char *rest, struct vd_error *err);
+VD_MUST_CHECK int cli_vm_export(const struct cli_args *args, const char *operand, const char *rest,
+                                struct vd_error *err);
+VD_MUST_CHECK int cli_vm_file_get(const struct cli_args *args, const char *operand,
+                                  const char *rest, struct vd_error *err);
+VD_MUST_CHECK int cli_vm_file_put(const struct cli_args *args, const char *operand,
+                                  const char *rest, struct vd_error *err);
 
 /* Pieces of the answers: what a machine is, each of its disks, each of its snapshots. */
 void cli_vm_json_facts(struct vd_json *json, const struct vd_vsphere_vm *vm);

@@ -18,6 +18,11 @@ test_urls_are_refused_in_one_sentence() {
     fails_with "vm: expected list HOST" vm frob h
     fails_with "vm: expected list HOST" vm snapshot create h/web
     fails_with "vm: --quiesce, --description and --hold are for" vm list --hold h
+    fails_with "vm: --disk is for export" vm list --disk 1 h
+    fails_with "vm: --overwrite is for export and file get" vm show --overwrite h/web
+    fails_with "vm: expected list HOST" vm export h/web
+    fails_with "vm: expected list HOST" vm file get h '[ds1] x'
+    fails_with "'vm file' takes a host alone" vm file get root@h/web '[ds1] x' x
     fails_with "'frob', expected on or off" vm tracking root@h/web frob
     fails_with "'vm list' takes a host alone" vm list root@h/web
     fails_with "transport and compression are for a disk" vm show 'root@h/web?transport=nbd'
@@ -162,6 +167,126 @@ test_a_held_snapshot_is_removed() {
     wait "$pid"
     exec 8>&-
     same "$(snapshots_of)" ''
+}
+
+# fault NAME VALUE: from now on, VALUE being JSON; a second later it is sure.
+fault() {
+    printf '{"fault": "%s", "value": %s}\n' "$1" "$2" >&7
+    sleep 1
+}
+
+# soap METHOD TYPE:MOREF INNER: one call, as another client; prints what its answer holds.
+soap() {
+    python3 - "$here/../sim" "${host##*:}" "$VDISK_PASSWORD" "$@" <<'EOF'
+import sys
+sys.path.insert(0, sys.argv[1])
+import soap_client
+client = soap_client.Client(int(sys.argv[2]))
+client.login("administrator@vsphere.local", sys.argv[3])
+print("".join(client.call(*sys.argv[4:]).itertext()))
+EOF
+}
+
+test_a_machine_is_exported() {
+    sim --powered-off
+    same "$(vdisk vm export "$url/web" out)" $'out/web-disk1.vmdk\nout/web-disk2.vmdk'
+    vdisk compare out/web-disk1.vmdk guest
+    vdisk compare --strict out/web-disk2.vmdk ds/web/data.vmdk
+    same "$(vdisk info --json out/web-disk1.vmdk | jq -r .createType)" streamOptimized
+    fails_with "'out/web-disk1.vmdk' exists" vm export "$url/web" out
+    vdisk vm export --overwrite --json --disk scsi0:1 "$url/web" out >told
+    jq -e '(.files | length) == 1 and .files[0].disk == 2 and .files[0].verified' told
+    same "$(jq -r .files[0].sha256 told)" "$(sha256sum out/web-disk2.vmdk | cut -d' ' -f1)"
+    vdisk vm export -p "$url/web" progress 2>told
+    grep -q '^preparing the export: 100%' told
+    grep -q '^100.0% ' told
+    fails_with "'web' has no disk '7'" vm export --disk 7 "$url/web" none
+}
+
+test_a_running_machine_is_exported_as_a_snapshot() {
+    sim --workload
+    fails_with "the VM is running.*make a snapshot and export that" vm export "$url/web" out
+    same "$(ls -A out)" ''
+    vdisk vm snapshot create "$url/web" past >/dev/null
+    vdisk vm export --disk 'Hard disk 1' "$url/web?snapshot=past" out >/dev/null
+    vdisk convert "$url/web/1?snapshot=past" past.raw
+    vdisk compare --strict out/web-disk1.vmdk past.raw
+}
+
+test_an_export_that_fails_leaves_nothing() {
+    local pid status=0
+
+    sim --powered-off --fault cut-exports=200000
+    fails_with "such a stream cannot be taken up again" vm export "$url/web" out
+    same "$(ls -A out)" ''
+    fault lease-lost '"HostNotConnected"'
+    fails_with "the host is not connected" vm export "$url/web" out
+    fault cut-exports null
+    fault lease-fails '"NoDiskSpace"'
+    fails_with "the datastore is full" vm export "$url/web" out
+    fault lease-fails null
+    fault slow-exports 500
+    "$VDISK" vm export -p "$url/web" out >told 2>err 7>&- &
+    pid=$!
+    wait_for grep -q '/s' err
+    kill -TERM "$pid"
+    wait "$pid" || status=$?
+    same "$status" 2
+    grep -q 'interrupted by SIGTERM' err || fail "it said: $(cat err)"
+    same "$(ls -A out)" ''
+    [ ! -s told ] || fail "it told $(cat told)"
+}
+
+test_files_of_a_datastore() {
+    sim --powered-off
+    same "$(vdisk vm file get "$host" '[ds1] web/web.vmdk' - | sha256sum)" "$(sha256sum <ds/web/web.vmdk)"
+    fault cut-files 1000000
+    vdisk vm file get "$url" '[ds1] web/web-flat.vmdk' flat
+    same_files flat guest
+    fault cut-files null
+    fails_with "'flat' exists" vm file get "$url" '[ds1] web/web-flat.vmdk' flat
+    fails_with "there is no such file" vm file get "$url" '[ds1] web/nix' nix
+    [ ! -e nix ] || fail 'a file is there'
+    fails_with "no datastore 'ds2'" vm file get "$url" '[ds2] web/nix' nix
+    fails_with "is not of the form" vm file get "$url" web/nix nix
+    vdisk vm file put "$url" guest '[ds1] up/a & b.bin'
+    same_files guest 'ds/up/a & b.bin'
+    fails_with "cannot open the file" vm file put "$url" guest '[ds1] web/web.vmdk'
+    fails_with "'ds' is not a regular file" vm file put "$url" ds '[ds1] x'
+}
+
+needs_consolidation() { vdisk vm show --json "$url/web" | jq -e .consolidationNeeded; }
+
+test_disks_are_consolidated() {
+    local snapshot
+
+    sim --workload
+    snapshot=$(vdisk vm snapshot create "$url/web" late)
+    soap RemoveSnapshot_Task "VirtualMachineSnapshot:$snapshot" \
+        '<removeChildren>false</removeChildren><consolidate>false</consolidate>' >/dev/null
+    wait_for needs_consolidation
+    vdisk vm show "$url/web" | grep -q "^Consolidation  *needed: 'vdisk vm snapshot consolidate' does it"
+    same "$(vdisk vm disks --json "$url/web" | jq '.disks[0].chain | length')" 2
+    vdisk vm snapshot consolidate -p "$url/web" 2>told
+    grep -q '^consolidating: 100%' told
+    vdisk vm show --json "$url/web" | jq -e '.consolidationNeeded == false and .disks[0].chain == ["[ds1] web/web.vmdk"]'
+    vdisk vm snapshot consolidate "$url/web"
+}
+
+test_a_machine_that_waits_for_an_answer() {
+    local moref pid
+
+    sim
+    moref=$(vdisk vm show --json "$url/web" | jq -r .moref)
+    fault vm-question '"Was it moved?"'
+    "$VDISK" vm snapshot create "$url/web" late >out 2>err 7>&- &
+    pid=$!
+    wait_for grep -q "stands still until somebody answers.*'Was it moved?' (possible answers: 'Yes', 'No')" err
+    vdisk vm show "$url/web" | grep -q "^Waits for  *'Was it moved?'"
+    soap AnswerVM "VirtualMachine:$moref" '<questionId>1</questionId><answerChoice>0</answerChoice>' >/dev/null
+    wait "$pid" || fail "it said: $(cat err)"
+    same "$(snapshots_of)" late
+    vdisk vm show --json "$url/web" | jq -e '.question == null'
 }
 
 test_passwords() {
