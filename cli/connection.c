@@ -150,7 +150,7 @@ int cli_connection_hand_on(const struct vd_url *url, int *ret_fd, struct vd_erro
 int cli_machine_find(const struct cli_args *args, const struct vd_url *url, struct vd_machine *ret,
                      struct vd_error *err)
 {
-    struct vd_vsphere *session;
+    struct vd_vsphere *session = NULL;
     int r = cli_connect(args, url, &session, err);
 
     *ret = (struct vd_machine){0};
