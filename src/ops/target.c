@@ -24,7 +24,8 @@ static int target_new(enum target_kind kind, const char *path,
     if (!target)
         return vd_error_set(err, VD_E_NO_MEMORY, "out of memory");
     target->kind = kind;
-    target->options = *options;
+    if (options)
+        target->options = *options;
     target->fd = -1;
     vd_write_out_init(&target->write_out);
     target->path = strdup(path);
@@ -118,7 +119,8 @@ int vd_target_open(const char *path, const struct vd_target_options *options,
         return open_straight(TARGET_DEVICE, path, options, ret, err);
     if (exists && (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode)))
         return open_straight(TARGET_IN_ORDER, path, options, ret, err);
-    r = exists ? check_existing(path, st.st_mode, options->overwrite, err) : check_new(path, err);
+    r = exists ? check_existing(path, st.st_mode, options && options->overwrite, err)
+               : check_new(path, err);
     return r < 0 ? r : open_file(path, exists, options, ret, err);
 }
 

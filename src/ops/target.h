@@ -30,7 +30,7 @@ struct vd_target_options {
 /* An all-zero block of this size, aligned in the file, is left a hole. */
 #define VD_TARGET_BLOCK_BYTES 4096u
 
-/* Opening a FIFO waits for its reader. */
+/* `options` NULL: none of them. Opening a FIFO waits for its reader. */
 VD_MUST_CHECK int vd_target_open(const char *path, const struct vd_target_options *options,
                                  struct vd_target **ret, struct vd_error *err);
 /* Writes to an open descriptor in order; `name` for messages. The descriptor stays the caller's. */

@@ -52,6 +52,18 @@ VD_TEST(a_file_appears_when_it_is_complete)
     check_content(path, "abc");
 }
 
+VD_TEST(no_options_are_options_that_say_nothing)
+{
+    VD_CLEANUP(vd_target_free_cleanup) struct vd_target *straight = NULL;
+    const char *path = test_path("none");
+    struct vd_error err = VD_ERROR_INIT;
+
+    check_code_err(write_file(path, NULL, "abc", &err), VD_OK, &err);
+    check_content(path, "abc");
+    check_code(write_file(path, NULL, "def", &err), VD_E_EXISTS);
+    check_code_err(vd_target_open_fd(STDOUT_FILENO, "nothing", NULL, &straight, &err), VD_OK, &err);
+}
+
 VD_TEST(a_target_given_up_leaves_nothing)
 {
     struct vd_target *target = NULL;
