@@ -18,7 +18,8 @@
 #include "net/tls-int.h"
 
 #define MAX_BODY_BYTES   (64u << 20)
-#define MAX_HEADER_BYTES 4096u /* of those that are kept */
+#define MAX_HEADER_BYTES 4096u      /* of those that are kept */
+#define MAX_HEAD_BYTES   (1u << 20) /* all headers of an answer */
 
 struct handle {
     CURL *curl;
@@ -45,9 +46,11 @@ struct exchange {
     struct handle *handle;
     struct curl_slist *headers;
     uint32_t io_ms;
+    uint64_t start_ms;
     uint64_t last_moved_ms;
     uint64_t asked_ms; /* when its stop was seen to be asked; 0: not yet */
     curl_off_t moved_bytes;
+    size_t head_bytes;
     size_t sent_bytes;
     int refused; /* what a callback ended the request with; 0: none did */
     bool too_big;
@@ -163,6 +166,11 @@ static size_t take_header(char *line, size_t one, size_t size, void *data)
     struct exchange *exchange = data;
     static const char cookie[] = "Set-Cookie:", range[] = "Content-Range:";
     (void)one; /* always 1 */
+    exchange->head_bytes += size;
+    if (exchange->head_bytes > MAX_HEAD_BYTES) {
+        exchange->refused = VD_E_PROTOCOL;
+        return 0; /* ends the transfer */
+    }
     bool is_cookie = size >= sizeof cookie && strncasecmp(line, cookie, sizeof cookie - 1) == 0;
     bool is_range = size >= sizeof range && strncasecmp(line, range, sizeof range - 1) == 0;
     if ((!is_cookie && !is_range) || size > MAX_HEADER_BYTES)
@@ -231,6 +239,16 @@ static int rewind_body(void *data, curl_off_t offset, int origin)
     return CURL_SEEKFUNC_OK;
 }
 
+/* An answer that is kept here comes in one go: a server that sends a byte now and then would keep
+ * us for ever. Where others give or take the bytes, they may take their time. */
+static bool drips(const struct exchange *exchange, uint64_t now_ms)
+{
+    const struct vd_http_request *request = exchange->request;
+    uint64_t least_ms = (uint64_t)exchange->moved_bytes / VD_NET_SLOWEST_BYTES_PER_MS;
+    return !request->sink && !request->source &&
+           now_ms - exchange->start_ms > exchange->io_ms + least_ms;
+}
+
 /* 0, or why the request ends here. */
 static int verdict(struct exchange *exchange, uint64_t now_ms)
 {
@@ -242,7 +260,7 @@ static int verdict(struct exchange *exchange, uint64_t now_ms)
         return VD_E_CANCELLED;
     if (asked && VD_MIN(silent_ms, now_ms - exchange->asked_ms) > VD_NET_GRACE_MS)
         return VD_E_CANCELLED;
-    return silent_ms > exchange->io_ms ? VD_E_TIMED_OUT : 0;
+    return silent_ms > exchange->io_ms || drips(exchange, now_ms) ? VD_E_TIMED_OUT : 0;
 }
 
 /* Asked about once a second, and more often while bytes move or where a signal comes. */
@@ -356,6 +374,14 @@ static bool set_ways(struct exchange *exchange)
            (!http->proxy || sym_curl_easy_setopt(curl, CURLOPT_PROXY, http->proxy) == CURLE_OK);
 }
 
+static bool has_answered(const struct exchange *exchange)
+{
+    curl_off_t us = 0;
+    return sym_curl_easy_getinfo(exchange->handle->curl, CURLINFO_STARTTRANSFER_TIME_T, &us) ==
+               CURLE_OK &&
+           us > 0;
+}
+
 /* The host's own refusal, a problem on the way, or the judge's verdict, as one sentence. */
 static int exchange_failed(const struct exchange *exchange, CURLcode code, struct vd_error *err)
 {
@@ -363,8 +389,11 @@ static int exchange_failed(const struct exchange *exchange, CURLcode code, struc
     const char *server = exchange->http->server;
     const char *path = exchange->request->path;
     if (exchange->too_big)
-        return vd_error_set(err, VD_E_TOO_BIG, "'%s' answers '%s' with more than %zu bytes", server,
-                            path, exchange->reply->body.max);
+        return vd_error_set(err, VD_E_PROTOCOL, "'%s' answers '%s' with more than %zu bytes",
+                            server, path, exchange->reply->body.max);
+    if (exchange->head_bytes > MAX_HEAD_BYTES)
+        return vd_error_set(err, VD_E_PROTOCOL, "'%s' answers '%s' with headers without end",
+                            server, path);
     if (exchange->refused == VD_E_TIMED_OUT || code == CURLE_OPERATION_TIMEDOUT)
         return vd_error_set(err, exchange->refused ? VD_E_TIMED_OUT : VD_E_CONNECT_TIMED_OUT,
                             "'%s' did not answer in time", server);
@@ -374,6 +403,10 @@ static int exchange_failed(const struct exchange *exchange, CURLcode code, struc
         return vd_error_set(err, verdict->code, "%s", verdict->text);
     switch (code) {
     case CURLE_OUT_OF_MEMORY:
+        if (has_answered(exchange)) /* what curl also says of a line that is too long for it */
+            return vd_error_set(
+                err, VD_E_PROTOCOL,
+                "'%s' answers '%s' with a header that is too long, or memory is out", server, path);
         return vd_error_set(err, VD_E_NO_MEMORY, "talking to '%s': out of memory", server);
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_RESOLVE_PROXY:
@@ -417,7 +450,7 @@ static int exchange_run(struct exchange *exchange, struct vd_error *err)
         !set_callbacks(exchange) || !set_security(exchange) || !set_ways(exchange))
         return vd_error_set(err, VD_E_NO_MEMORY, "talking to '%s': out of memory",
                             exchange->http->server);
-    exchange->last_moved_ms = vd_clock_now_ms();
+    exchange->start_ms = exchange->last_moved_ms = vd_clock_now_ms();
     exchange->refused = verdict(exchange, exchange->last_moved_ms);
     CURLcode code =
         exchange->refused ? CURLE_ABORTED_BY_CALLBACK : sym_curl_easy_perform(handle->curl);

@@ -320,10 +320,14 @@ int vd_stream_try_writev(struct vd_stream *stream, const struct iovec *pieces, u
                          err);
 }
 
-int vd_stream_read(struct vd_stream *stream, void *buffer, size_t size, size_t *ret,
-                   struct vd_error *err)
+static uint64_t deadline_for(const struct vd_stream *stream, size_t size)
 {
-    uint64_t deadline_ms = vd_clock_now_ms() + stream->io_ms;
+    return vd_clock_now_ms() + stream->io_ms + size / VD_NET_SLOWEST_BYTES_PER_MS;
+}
+
+static int read_until(struct vd_stream *stream, void *buffer, size_t size, uint64_t deadline_ms,
+                      size_t *ret, struct vd_error *err)
+{
     for (;;) {
         int r = vd_stream_try_read(stream, buffer, size, ret, err);
         if (r != VD_STREAM_WAIT)
@@ -334,11 +338,18 @@ int vd_stream_read(struct vd_stream *stream, void *buffer, size_t size, size_t *
     }
 }
 
-int vd_stream_read_all(struct vd_stream *stream, void *buffer, size_t size, struct vd_error *err)
+int vd_stream_read(struct vd_stream *stream, void *buffer, size_t size, size_t *ret,
+                   struct vd_error *err)
+{
+    return read_until(stream, buffer, size, deadline_for(stream, 0), ret, err);
+}
+
+static int read_all_until(struct vd_stream *stream, void *buffer, size_t size, uint64_t deadline_ms,
+                          struct vd_error *err)
 {
     for (size_t done = 0; done < size;) {
         size_t got;
-        int r = vd_stream_read(stream, (char *)buffer + done, size - done, &got, err);
+        int r = read_until(stream, (char *)buffer + done, size - done, deadline_ms, &got, err);
         if (r < 0)
             return r;
         if (got == 0)
@@ -348,14 +359,19 @@ int vd_stream_read_all(struct vd_stream *stream, void *buffer, size_t size, stru
     return VD_OK;
 }
 
+int vd_stream_read_all(struct vd_stream *stream, void *buffer, size_t size, struct vd_error *err)
+{
+    return read_all_until(stream, buffer, size, deadline_for(stream, size), err);
+}
+
 int vd_stream_write(struct vd_stream *stream, const void *bytes, size_t size, struct vd_error *err)
 {
+    uint64_t deadline_ms = deadline_for(stream, size);
     for (size_t done = 0; done < size;) {
         size_t put;
         int r = vd_stream_try_write(stream, (const char *)bytes + done, size - done, &put, err);
         if (r == VD_STREAM_WAIT)
-            r = wait_for(stream, vd_stream_events(stream, false, true),
-                         vd_clock_now_ms() + stream->io_ms, err);
+            r = wait_for(stream, vd_stream_events(stream, false, true), deadline_ms, err);
         if (r < 0)
             return r;
         done += put;
@@ -366,8 +382,9 @@ int vd_stream_write(struct vd_stream *stream, const void *bytes, size_t size, st
 int vd_stream_read_line(struct vd_stream *stream, char *line, size_t size, struct vd_error *err)
 {
     assert(size > 0);
+    uint64_t deadline_ms = deadline_for(stream, size);
     for (size_t length = 0; length < size; length++) {
-        int r = vd_stream_read_all(stream, line + length, 1, err);
+        int r = read_all_until(stream, line + length, 1, deadline_ms, err);
         if (r < 0)
             return r;
         if (line[length] != '\n')

@@ -23,8 +23,11 @@ struct vd_net_timeouts {
     uint32_t io_ms;      /* 0: VD_NET_IO_MS; the longest silence of a peer that owes something */
     const struct vd_net_stop *stop; /* or NULL; outlives what it is given to */
 };
-#define VD_NET_CONNECT_MS 10000
-#define VD_NET_IO_MS      60000
+/* A peer that is never silent for long, but sends a byte now and then, is given io_ms and a
+ * millisecond for so many bytes; no line is as slow as that. */
+#define VD_NET_SLOWEST_BYTES_PER_MS 16u
+#define VD_NET_CONNECT_MS           10000
+#define VD_NET_IO_MS                60000
 
 /* TCP_NODELAY and keep-alive are set. VD_E_HOST_UNKNOWN, VD_E_REFUSED, VD_E_TIMED_OUT,
  * VD_E_UNREACHABLE, each naming host and port. */

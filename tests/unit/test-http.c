@@ -216,7 +216,7 @@ VD_TEST(a_body_that_is_too_big_ends)
     server_start(&server, HELLO);
     struct vd_http *http = client_of(&server);
     struct vd_http_request request = {.method = "GET", .path = "/", .max_body_bytes = 4};
-    check_code(get(http, &request, &err), VD_E_TOO_BIG);
+    check_code(get(http, &request, &err), VD_E_PROTOCOL);
     check_str_has(err.text, "more than 4 bytes");
     vd_http_free(http);
     server_end(&server);
