@@ -96,10 +96,15 @@ static int choose(struct vd_vsphere *session, const struct vd_http_reply *reply,
     if (choice->text[0] != '\0')
         return VD_OK;
     const char *found = choice->too_new[0] ? choice->too_new : choice->too_old;
+    if (!found[0])
+        return vd_error_set(err, VD_E_PROTOCOL,
+                            "asking '%s' for its versions: the answer names none of the vSphere "
+                            "interface",
+                            session->host);
     return vd_error_set(err, VD_E_VERSION,
                         "'%s' speaks version '%s' of the vSphere interface, expected one of %s to "
                         "8.0.3.0 among those it offers",
-                        session->host, found[0] ? found : "(none)", OLDEST);
+                        session->host, found, OLDEST);
 }
 
 int vd_session_negotiate(struct vd_vsphere *session, struct vd_error *err)
