@@ -35,6 +35,7 @@ static const struct key {
     {"vixDiskLib.nfc.RequestTimeoutMs", VD_SETTING_REQUEST_MS, NUMBER},
     {"vixDiskLib.nfc.ReadTimeoutsMs", VD_SETTING_READ_MS, NUMBER},
     {"vixDiskLib.nfc.WriteTimeoutsMs", VD_SETTING_WRITE_MS, NUMBER},
+    {"vixDiskLib.vdisk.serverTimeoutMs", VD_SETTING_SERVER_MS, NUMBER},
     {"vixDiskLib.vdisk.caFile", VD_SETTING_CA_FILE, TEXT},
     {"vixDiskLib.vdisk.legacyTls", VD_SETTING_LEGACY_TLS, SWITCH},
     {"vixDiskLib.vdisk.unverifiedTls", VD_SETTING_UNVERIFIED_TLS, SWITCH},
@@ -321,6 +322,11 @@ static uint32_t wait_ms(const struct vd_settings *settings, enum vd_setting sett
 {
     return (uint32_t)VD_MIN(vd_settings_number(settings, setting, otherwise),
                             (uint64_t)MAX_WAIT_MS);
+}
+
+void vd_settings_to_timeouts(const struct vd_settings *settings, struct vd_net_timeouts *timeouts)
+{
+    timeouts->io_ms = wait_ms(settings, VD_SETTING_SERVER_MS, 0);
 }
 
 void vd_settings_to_request(const struct vd_settings *settings,

@@ -7,6 +7,7 @@
 #ifndef VD_TRANSPORT_SETTINGS_H
 #define VD_TRANSPORT_SETTINGS_H
 
+#include "net/stream.h"
 #include "net/tls.h"
 #include "transport/transport.h"
 
@@ -21,6 +22,7 @@ enum vd_setting {
     VD_SETTING_REQUEST_MS,
     VD_SETTING_READ_MS,
     VD_SETTING_WRITE_MS,
+    VD_SETTING_SERVER_MS,
     VD_SETTING_CA_FILE,
     VD_SETTING_LEGACY_TLS,
     VD_SETTING_UNVERIFIED_TLS,
@@ -69,6 +71,8 @@ uint64_t vd_settings_number(const struct vd_settings *settings, enum vd_setting 
 
 /* How a server is trusted; strings stay those of `settings`. A thumbprint is never overruled. */
 void vd_settings_to_trust(const struct vd_settings *settings, struct vd_tls_trust *trust);
+/* How long a server is waited for. */
+void vd_settings_to_timeouts(const struct vd_settings *settings, struct vd_net_timeouts *timeouts);
 /* The settings of the way there. */
 void vd_settings_to_request(const struct vd_settings *settings,
                             struct vd_transport_request *request);

@@ -63,6 +63,7 @@ static struct vd_server_options server_options(const struct vdisk_params *params
         .modes = params->transports,
     };
     vd_settings_to_trust(settings, &options.login.server.trust);
+    vd_settings_to_timeouts(settings, &options.login.server.timeouts);
     return options;
 }
 

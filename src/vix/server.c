@@ -61,6 +61,7 @@ int vd_vix_server_new(const struct vd_vix_params *params, const struct vd_vix_ac
     if (r < 0)
         return r;
     vd_settings_to_trust(&settings, &options.login.server.trust);
+    vd_settings_to_timeouts(&settings, &options.login.server.timeouts);
     take_credentials(given_params, &options.login);
     take_spec(given_params, &options);
     return vd_server_new(&options, ret, err);
