@@ -16,10 +16,11 @@
 #include "nfc/pump.h"
 #include "nfc/sync.h"
 
-#define OP_BYTES      (1u << 20) /* hosts take 32 MiB; this keeps them short of no memory */
-#define OPS_AT_A_TIME 64u        /* of one caller; the pump's window is smaller */
-#define CHUNK_BYTES   65536u     /* the finest an allocated-block query goes */
-#define VALUE_BYTES   1024u      /* of a disk database entry; longer ones are not shown */
+#define OP_BYTES       (1u << 20) /* hosts take 32 MiB; this keeps them short of no memory */
+#define FIRST_PAUSE_MS 50u
+#define OPS_AT_A_TIME  64u    /* of one caller; the pump's window is smaller */
+#define CHUNK_BYTES    65536u /* the finest an allocated-block query goes */
+#define VALUE_BYTES    1024u  /* of a disk database entry; longer ones are not shown */
 
 /* What disks have in their database, as far as public lists go: the wire has no known way to ask
  * for the keys. The first six answer vd_disk_info. */
@@ -64,6 +65,8 @@ struct nfc_disk {
     uint8_t *bitmap;                   /* of the chunks from bitmap_start on; NULL: none */
     uint64_t bitmap_start, bitmap_chunks;
 };
+
+static const struct vd_disk_ops NFC_OPS;
 
 static struct nfc_disk *nfc_of(struct vd_disk *disk)
 {
@@ -148,6 +151,10 @@ int vd_nfc_query_allocated(struct vd_disk *disk, uint64_t start_bytes, uint64_t 
                                     .chunk_bytes = chunk_bytes,
                                     .chunks = chunks,
                                     .into = bitmap}};
+    if (disk->ops != &NFC_OPS)
+        return vd_error_set(err, VD_E_NOT_SUPPORTED,
+                            "'%s': a host without asynchronous NFC does not tell what is allocated",
+                            disk->path);
     int r = vd_nfc_pump_run(nfc_of(disk)->pump, &job, 1, err);
     if (r < 0)
         vd_error_prefix(err, "'%s'", disk->path);
@@ -430,9 +437,13 @@ static int nfc_disk_new(struct vd_nfc_pump *pump, const struct vd_nfc_options *o
     return VD_OK;
 }
 
-int vd_nfc_open(const struct vd_nfc_options *options, struct vd_disk **ret, struct vd_error *err)
+int vd_nfc_open(const struct vd_nfc_options *given, struct vd_disk **ret, struct vd_error *err)
 {
     struct vd_nfc_pump *pump = NULL;
+    struct vd_nfc_options with_defaults = *given;
+    const struct vd_nfc_options *options = &with_defaults;
+    if (given->first_pause_ms == 0)
+        with_defaults.first_pause_ms = FIRST_PAUSE_MS;
     int r = check_options(options, err);
     if (r == VD_OK)
         r = vd_nfc_pump_new(options, &pump, err);

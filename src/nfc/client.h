@@ -45,18 +45,24 @@ struct vd_nfc_options {
     uint32_t buffer_bytes;       /* of the session, 64 KiB steps, at most 2 MiB; 0: ours */
     uint32_t buffer_count;       /* 0: ours; times size at most 16 MiB */
     uint32_t requests_in_flight; /* 0: ours */
+    uint32_t first_pause_ms;     /* before trying again, each time twice as long; 0: 50 */
     uint64_t capacity_bytes;     /* from the inventory, for hosts that do not tell; 0: unknown */
     struct vd_net_timeouts timeouts; /* whose stop ends requests under way too */
     bool legacy_tls;
     bool unverified_tls; /* only where the ticket has no thumbprint and the caller insists */
     bool simulator; /* the peer is ours: conventions that are no facts of the wire may be used */
+    /* NULL, or gives a stream where NFC begins, in place of ticket, dialling and daemon: for tests.
+     */
+    int (*dial)(void *data, struct vd_stream **ret, struct vd_error *err);
+    void *dial_data;
 };
 
 VD_MUST_CHECK int vd_nfc_open(const struct vd_nfc_options *options, struct vd_disk **ret,
                               struct vd_error *err);
 
 /* The host's answer to an allocated-block query: bit i of `bitmap` (1: allocated) is the chunk at
- * (start + i) * chunk. VD_E_NOT_SUPPORTED on hosts without. vd_disk_map of such a disk uses it. */
+ * (start + i) * chunk; whole 32-bit words are written. VD_E_NOT_SUPPORTED on hosts without.
+ * vd_disk_map of such a disk uses it. */
 VD_MUST_CHECK int vd_nfc_query_allocated(struct vd_disk *disk, uint64_t start_bytes,
                                          uint64_t chunk_bytes, uint64_t chunks, uint8_t *bitmap,
                                          struct vd_error *err);

@@ -144,7 +144,8 @@ static int ask_for_aio(struct talk *talk, struct vd_error *err)
     if (r == VD_OK)
         return VD_OK;
     uint32_t type = vd_nfc_message_type(talk->message);
-    if (type == VD_NFC_SESSION_COMPLETE || type == VD_NFC_MESSAGE_ERROR)
+    bool refused = type == VD_NFC_MESSAGE_ERROR && r != VD_E_NO_MEMORY;
+    if (type == VD_NFC_SESSION_COMPLETE || refused)
         return VD_NFC_SYNC_ONLY;
     return vd_error_set(err, r, "%s", refusal.text);
 }

@@ -92,10 +92,23 @@ static int talk(struct vd_nfc_link *link, const struct vd_nfc_ticket *ticket,
     return r;
 }
 
+/* Without a daemon there is no tag. */
+static int establish_dialled(const struct vd_nfc_options *options, struct vd_nfc_link *link,
+                             struct vd_error *err)
+{
+    (void)snprintf(link->host, sizeof link->host, "dialled");
+    int r = options->dial(options->dial_data, &link->stream, err);
+    return r < 0 ? r
+                 : vd_nfc_handshake(link->stream, link->host, "", options->server_version,
+                                    &link->server_version, err);
+}
+
 static int establish(const struct vd_nfc_options *options, struct vd_nfc_link *link,
                      struct vd_error *err)
 {
     struct vd_nfc_ticket ticket;
+    if (options->dial)
+        return establish_dialled(options, link, err);
     memset(&ticket, 0, sizeof ticket);
     int r = options->tickets.get(options->tickets.data, &ticket, err);
     if (r == VD_OK) {

@@ -20,10 +20,9 @@
 
 /* 32 requests of 1 MiB, which hosts take: 8 GB/s with 4 ms of latency. */
 #define DEFAULT_IN_FLIGHT 32u
-#define ATTEMPTS_MAX      5u /* of a connection, in a row, without one answer between them */
-#define RETRIES_MAX       8u /* of an operation the host has no memory for */
-#define FIRST_PAUSE_MS    50u
-#define PACK_LEAST_BYTES  16384u       /* less is packed sooner than a thread is woken */
+#define ATTEMPTS_MAX      5u     /* of a connection, in a row, without one answer between them */
+#define RETRIES_MAX       8u     /* of an operation the host has no memory for */
+#define PACK_LEAST_BYTES  16384u /* less is packed sooner than a thread is woken */
 #define PIECE_BYTES       (256u << 10) /* sent at a time, so that answers are taken in between */
 
 struct vd_nfc_batch {
@@ -51,7 +50,8 @@ struct vd_nfc_pump {
     uint32_t window;
     unsigned attempts;
     uint64_t resume_at_ms;  /* nothing new is sent before */
-    uint64_t last_moved_ms; /* bytes, either way */
+    uint64_t last_moved_ms; /* operations have got on */
+    uint64_t progress;      /* of the session, then */
 };
 
 const struct vd_nfc_opened *vd_nfc_pump_opened(const struct vd_nfc_pump *pump)
@@ -132,7 +132,7 @@ static bool ask_again(struct vd_nfc_pump *pump, struct vd_nfc_op *op)
     struct vd_nfc_job *job = (struct vd_nfc_job *)op;
     if (op->code != VD_E_NO_MEMORY || op->host_code == 0 || job->retries >= RETRIES_MAX)
         return false;
-    pump->resume_at_ms = vd_clock_now_ms() + (FIRST_PAUSE_MS << job->retries);
+    pump->resume_at_ms = vd_clock_now_ms() + (pump->options.first_pause_ms << job->retries);
     pump->window = VD_MAX(pump->window / 2, 1u);
     job->retries++;
     op->next = NULL;
@@ -219,6 +219,7 @@ static void link_ready(struct vd_nfc_pump *pump)
         struct vd_nfc_unpacker unpacker = vd_nfc_packer_unpacker(pump->packer);
         vd_nfc_session_set_unpacker(pump->link.session, &unpacker);
     }
+    pump->progress = vd_nfc_session_progress(pump->link.session);
     pump->last_moved_ms = vd_clock_now_ms();
 }
 
@@ -255,7 +256,7 @@ static void reconnect(struct vd_nfc_pump *pump)
         fail_waiting(pump, r, &err);
         pump->attempts = 0;
     } else {
-        pump->resume_at_ms = vd_clock_now_ms() + (FIRST_PAUSE_MS << pump->attempts);
+        pump->resume_at_ms = vd_clock_now_ms() + (pump->options.first_pause_ms << pump->attempts);
     }
 }
 
@@ -278,6 +279,8 @@ static void admit(struct vd_nfc_pump *pump)
     if (pump->resume_at_ms && vd_clock_now_ms() < pump->resume_at_ms)
         return;
     pump->resume_at_ms = 0;
+    if (under_way(pump) == 0)
+        pump->last_moved_ms = vd_clock_now_ms(); /* the host owed nothing */
     while (under_way(pump) < pump->window && (op = take_waiting(pump)))
         if (!goes_to_packer(pump, op))
             vd_nfc_session_submit(pump->link.session, op);
@@ -325,6 +328,32 @@ static int receive_some(struct vd_nfc_pump *pump, struct vd_error *err)
     return r == VD_OK ? vd_nfc_session_got(pump->link.session, got, err) : r;
 }
 
+static uint64_t io_ms(const struct vd_nfc_pump *pump)
+{
+    return pump->options.timeouts.io_ms ? pump->options.timeouts.io_ms : VD_NET_IO_MS;
+}
+
+/* A host that sends a little now and then, or what nobody asked for, must not keep us for ever. */
+static void note_progress(struct vd_nfc_pump *pump)
+{
+    uint64_t progress = vd_nfc_session_progress(pump->link.session);
+    if (progress - pump->progress < VD_NFC_PROGRESS_STEP)
+        return;
+    pump->progress = progress;
+    pump->last_moved_ms = vd_clock_now_ms();
+}
+
+static int too_slow(struct vd_nfc_pump *pump, struct vd_error *err)
+{
+    return vd_error_set(err, VD_E_TIMED_OUT, "'%s' did not answer in time", pump->host);
+}
+
+static bool is_overdue(const struct vd_nfc_pump *pump)
+{
+    return vd_nfc_session_pending(pump->link.session) > 0 &&
+           vd_clock_now_ms() - pump->last_moved_ms >= io_ms(pump);
+}
+
 static int move_bytes(struct vd_nfc_pump *pump, struct vd_error *err)
 {
     for (;;) {
@@ -340,7 +369,9 @@ static int move_bytes(struct vd_nfc_pump *pump, struct vd_error *err)
             return received;
         if (sent == VD_STREAM_WAIT && received == VD_STREAM_WAIT)
             return VD_OK;
-        pump->last_moved_ms = vd_clock_now_ms();
+        note_progress(pump);
+        if (is_overdue(pump))
+            return too_slow(pump, err);
     }
 }
 
@@ -364,11 +395,6 @@ static void give_up(struct vd_nfc_pump *pump)
     }
     fail_waiting(pump, r, &why);
     pump->resume_at_ms = 0;
-}
-
-static uint64_t io_ms(const struct vd_nfc_pump *pump)
-{
-    return pump->options.timeouts.io_ms ? pump->options.timeouts.io_ms : VD_NET_IO_MS;
 }
 
 /* -1: for ever. */
@@ -424,9 +450,7 @@ static int await_events(struct vd_nfc_pump *pump, struct vd_error *err)
     uint64_t count;
     if (n > 0 && fds[0].revents && read(pump->wake, &count, sizeof count) < 0)
         return VD_OK; /* somebody else's wake: cannot be, and would not matter */
-    if (n == 0 && busy && vd_clock_now_ms() - pump->last_moved_ms >= io_ms(pump))
-        return timed_out(pump, err);
-    return VD_OK;
+    return n == 0 && busy && is_overdue(pump) ? timed_out(pump, err) : VD_OK;
 }
 
 static void turn(struct vd_nfc_pump *pump, bool has_work)

@@ -31,6 +31,7 @@ struct vd_nfc_session {
     /* Submitted, oldest first; answered ones are taken out. `sending` is in the list. */
     struct vd_nfc_op *first, **last;
     size_t pending;
+    uint64_t progress;
     struct vd_nfc_op *sending;
     uint32_t ended[ENDED_IDS];
     size_t ended_count;
@@ -77,6 +78,11 @@ void vd_nfc_session_free(struct vd_nfc_session *session)
     if (session)
         vd_nfc_codec_free(session->codec);
     free(session);
+}
+
+uint64_t vd_nfc_session_progress(const struct vd_nfc_session *session)
+{
+    return session->progress;
 }
 
 size_t vd_nfc_session_pending(const struct vd_nfc_session *session)
@@ -133,6 +139,7 @@ static void finish(struct vd_nfc_session *session, struct vd_nfc_op *op)
     if (session->answered == op)
         session->answered = NULL;
     unlink_op(session, op);
+    session->progress += VD_NFC_PROGRESS_STEP;
     vd_nfc_ranges_done(&op->arrived);
     op->finished(op);
 }
@@ -329,6 +336,7 @@ void vd_nfc_session_sent(struct vd_nfc_session *session, size_t bytes)
     size_t of_head = VD_MIN(bytes, session->head_bytes - session->head_sent);
     session->head_sent += of_head;
     session->body_sent += bytes - of_head;
+    session->progress += bytes;
     assert(session->body_sent <= session->body_bytes);
     if (session->head_sent == session->head_bytes && session->body_sent == session->body_bytes &&
         !value_follows(session))
@@ -713,6 +721,7 @@ static int stage_done(struct vd_nfc_session *session, struct vd_error *err)
 static int take_bytes(struct vd_nfc_session *session, size_t bytes, struct vd_error *err)
 {
     session->in_bytes += bytes;
+    session->progress += session->stage == STAGE_TRAILER && session->answered ? bytes : 0;
     int r = VD_OK;
     /* A stage of no bytes is done at once: an empty payload, an empty text. */
     while (r == VD_OK && session->in_bytes == session->into_bytes)

@@ -134,5 +134,9 @@ VD_MUST_CHECK int vd_nfc_session_got(struct vd_nfc_session *session, size_t byte
  * to another session (their progress is set back), or failed. */
 struct vd_nfc_op *vd_nfc_session_take_all(struct vd_nfc_session *session);
 size_t vd_nfc_session_pending(const struct vd_nfc_session *session);
+/* Grows as the operations go on: by each byte that is sent or arrives for one of them, and by
+ * VD_NFC_PROGRESS_STEP where one ends. What a host sends besides is none. */
+uint64_t vd_nfc_session_progress(const struct vd_nfc_session *session);
+#define VD_NFC_PROGRESS_STEP 4096u
 
 #endif

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/units.h"
 #include "nfc/authd.h"
@@ -13,23 +14,42 @@
 #include "nfc/message.h"
 
 #define REQUEST_BYTES \
-    (2u << 20)           /* hosts of that age fail above 23 MiB, and through vCenter above 2 */
-#define OPEN_FLAGS 0x0Au /* with its parents, locked */
-#define OPEN_READ  0x04u
+    (2u << 20)             /* hosts of that age fail above 23 MiB, and through vCenter above 2 */
+#define OPEN_FLAGS   0x0Au /* with its parents, locked */
+#define OPEN_READ    0x04u
+
+#define ATTEMPTS_MAX 5u /* of a request, each on another connection */
+#define RETRIES_MAX  8u /* of one the host has no memory for */
 
 struct sync_disk {
     struct vd_disk base;
     char host[256];
-    struct vd_stream *stream; /* guarded by lock */
+    struct vd_nfc_options options; /* to connect again with; its path is the disk's */
+    struct vd_stream *stream;      /* guarded by lock; NULL: lost */
     struct vd_nfc_sync_geometry geometry;
     const char *transport;
-    bool broken; /* guarded by lock: half a message is on the wire */
     pthread_mutex_t lock;
 };
+
+static int connect_sync(struct sync_disk *sync, struct vd_error *err);
 
 static struct sync_disk *sync_of(struct vd_disk *disk)
 {
     return (struct sync_disk *)disk;
+}
+
+static void hang_up(struct sync_disk *sync)
+{
+    vd_stream_free(VD_TAKE_PTR(sync->stream));
+}
+
+/* A refusal is a whole answer: the connection goes on. Behind anything else half a message may be
+ * on the wire. */
+static bool is_refusal(const uint8_t *message, int code)
+{
+    return vd_nfc_message_type(message) == VD_NFC_MESSAGE_ERROR &&
+           !vd_error_is(code, VD_E_DISCONNECTED) && !vd_error_is(code, VD_E_TIMED_OUT) &&
+           !vd_error_is(code, VD_E_PROTOCOL);
 }
 
 /* The request, with its data behind it; then the answer, with its own. */
@@ -44,31 +64,78 @@ static int exchange(struct sync_disk *sync, const struct vd_nfc_sync_io *io, voi
         r = vd_stream_write(sync->stream, from, io->length_bytes, err);
     if (r == VD_OK)
         r = vd_nfc_message_read(sync->stream, sync->host, VD_NFC_FSSRVR_IO, message, err);
-    if (r < 0)
+    if (r < 0 && is_refusal(message, r))
         return r;
     vd_nfc_sync_io_decode(message, &reply);
-    if (reply.is_write != io->is_write || reply.offset_bytes != io->offset_bytes ||
-        reply.length_bytes != io->length_bytes)
-        return vd_error_set(err, VD_E_PROTOCOL,
-                            "'%s' breaks the NFC protocol: the answer to another request",
-                            sync->host);
-    return into ? vd_stream_read_all(sync->stream, into, io->length_bytes, err) : VD_OK;
+    if (r == VD_OK && (reply.is_write != io->is_write || reply.offset_bytes != io->offset_bytes ||
+                       reply.length_bytes != io->length_bytes))
+        r = vd_error_set(err, VD_E_PROTOCOL,
+                         "'%s' breaks the NFC protocol: the answer to another request", sync->host);
+    if (r == VD_OK && into)
+        r = vd_stream_read_all(sync->stream, into, io->length_bytes, err);
+    if (r < 0)
+        hang_up(sync);
+    return r;
+}
+
+static void pause_ms(uint32_t ms)
+{
+    struct timespec time = {.tv_sec = ms / 1000u, .tv_nsec = (long)(ms % 1000u) * 1000000};
+    (void)nanosleep(&time, NULL); /* a shorter pause does no harm */
+}
+
+static int connect_again(struct sync_disk *sync, struct vd_error *err)
+{
+    uint64_t before = sync->base.capacity_sectors;
+    int r = connect_sync(sync, err);
+    if (r == VD_OK && sync->base.capacity_sectors != before)
+        r = vd_error_set(err, VD_E_FAIL,
+                         "opening '%s' again: it has %" PRIu64 " sectors now, and had %" PRIu64
+                         " before the connection was lost",
+                         sync->base.path, sync->base.capacity_sectors, before);
+    sync->base.capacity_sectors = before;
+    if (r < 0)
+        hang_up(sync);
+    return r;
+}
+
+/* As the asynchronous way does: a host short of memory is asked again after a while, and so is one
+ * that was lost, which may still hold the disk for the connection that is gone. */
+static int exchange_patiently(struct sync_disk *sync, const struct vd_nfc_sync_io *io, void *into,
+                              const void *from, struct vd_error *err)
+{
+    for (unsigned attempts = 0, retries = 0;;) {
+        struct vd_error why = VD_ERROR_INIT;
+        bool connected = sync->stream != NULL;
+        int r = connected ? VD_OK : connect_again(sync, &why);
+        if (r == VD_OK)
+            r = exchange(sync, io, into, from, &why);
+        if (r == VD_OK)
+            return r;
+        bool lost = vd_error_is(r, VD_E_DISCONNECTED) || vd_error_is(r, VD_E_TIMED_OUT) ||
+                    (!connected && r == VD_E_LOCKED);
+        bool again = lost                  ? attempts++ < ATTEMPTS_MAX
+                     : r == VD_E_NO_MEMORY ? retries++ < RETRIES_MAX
+                                           : false;
+        if (!again)
+            return vd_error_set(err, r, "%s", vd_error_message(&why, r));
+        if (lost)
+            vd_log(sync->options.log, VD_LOG_WARNING, "NFC: '%s': %s", sync->base.path, why.text);
+        pause_ms(sync->options.first_pause_ms << (lost ? attempts : retries));
+    }
 }
 
 static int move_locked(struct sync_disk *sync, uint64_t offset, uint64_t length, uint8_t *into,
                        const uint8_t *from, struct vd_error *err)
 {
-    if (sync->broken)
-        return vd_error_set(err, VD_E_DISCONNECTED, "'%s': the connection was lost before",
-                            sync->base.path);
     int r = VD_OK;
     for (uint64_t done = 0; r == VD_OK && done < length;) {
         uint32_t size = (uint32_t)VD_MIN(length - done, (uint64_t)REQUEST_BYTES);
         struct vd_nfc_sync_io io = {from != NULL, offset + done, size};
-        r = exchange(sync, &io, into ? into + done : NULL, from ? from + done : NULL, err);
+        r = exchange_patiently(sync, &io, into ? into + done : NULL, from ? from + done : NULL,
+                               err);
         done += size;
     }
-    sync->broken = r < 0;
     return r;
 }
 
@@ -134,8 +201,9 @@ static int sync_close(struct vd_disk *self, struct vd_error *err)
     uint8_t message[VD_NFC_MESSAGE_BYTES];
     (void)err; /* every write was answered; the rest is courtesy */
     vd_nfc_plain_encode(VD_NFC_FSSRVR_CLOSE, message);
-    vd_stream_settle(sync->stream);
-    if (!sync->broken && vd_stream_write(sync->stream, message, sizeof message, NULL) == VD_OK &&
+    if (sync->stream)
+        vd_stream_settle(sync->stream);
+    if (sync->stream && vd_stream_write(sync->stream, message, sizeof message, NULL) == VD_OK &&
         vd_nfc_message_read(sync->stream, sync->host, VD_NFC_FSSRVR_CLOSE, message, NULL) ==
             VD_OK) {
         vd_nfc_plain_encode(VD_NFC_SESSION_COMPLETE, message);
@@ -157,9 +225,9 @@ static const struct vd_disk_ops SYNC_OPS = {
     .close = sync_close,
 };
 
-static int open_file(struct sync_disk *sync, const struct vd_nfc_options *options,
-                     struct vd_error *err)
+static int open_file(struct sync_disk *sync, struct vd_error *err)
 {
+    const struct vd_nfc_options *options = &sync->options;
     uint8_t message[VD_NFC_MESSAGE_BYTES + VD_NFC_PATH_MAX_BYTES];
     size_t length = strlen(options->path) + 1;
     if (length > VD_NFC_PATH_MAX_BYTES)
@@ -181,11 +249,16 @@ static int open_file(struct sync_disk *sync, const struct vd_nfc_options *option
     return VD_OK;
 }
 
-static int connect_sync(struct sync_disk *sync, const struct vd_nfc_options *options,
-                        struct vd_error *err)
+static int connect_sync(struct sync_disk *sync, struct vd_error *err)
 {
+    const struct vd_nfc_options *options = &sync->options;
     struct vd_nfc_ticket ticket;
     char tag[VD_NFC_TAG_BYTES];
+    if (options->dial) {
+        (void)snprintf(sync->host, sizeof sync->host, "dialled");
+        int r = options->dial(options->dial_data, &sync->stream, err);
+        return r < 0 ? r : open_file(sync, err);
+    }
     memset(&ticket, 0, sizeof ticket);
     int r = options->tickets.get(options->tickets.data, &ticket, err);
     if (r == VD_OK) {
@@ -195,7 +268,7 @@ static int connect_sync(struct sync_disk *sync, const struct vd_nfc_options *opt
     if (r == VD_OK)
         r = vd_nfc_authd(sync->stream, &ticket, options, tag, err);
     explicit_bzero(&ticket, sizeof ticket);
-    return r == VD_OK ? open_file(sync, options, err) : r;
+    return r == VD_OK ? open_file(sync, err) : r;
 }
 
 int vd_nfc_sync_open(const struct vd_nfc_options *options, struct vd_disk **ret,
@@ -216,9 +289,12 @@ int vd_nfc_sync_open(const struct vd_nfc_options *options, struct vd_disk **ret,
     sync->base.ops = &SYNC_OPS;
     sync->base.path = path;
     sync->base.read_only = options->read_only;
+    sync->options = *options;
+    sync->options.path = path;
+    sync->options.server = NULL; /* no buffers are counted here */
     sync->transport = options->ssl ? "nbdssl" : "nbd";
     (void)pthread_mutex_init(&sync->lock, NULL); /* cannot fail for a default mutex */
-    int r = connect_sync(sync, options, err);
+    int r = connect_sync(sync, err);
     if (r == VD_OK) {
         *ret = &sync->base;
         return r;
