@@ -47,6 +47,8 @@ struct aio {
     size_t num_writes;
     bool ended;
     uint64_t fragments; /* made so far */
+    bool refused;       /* the request that is being taken is an IO, and to be refused: with */
+    struct sim_refusal refusal;
 
     pthread_mutex_t lock; /* the rest, and what aio_read and aio_write say */
     pthread_cond_t idle;

@@ -21,7 +21,6 @@ bool aio_check_io(struct aio *aio, const struct vd_nfc_io *io, struct sim_refusa
 {
     const struct sim_open *open = aio_open_of(aio, io->handle);
     struct sim_faults *faults = &aio->session->sim->faults;
-    int64_t error_at = sim_fault(faults, SIM_ERROR_FRAME);
 
     if (!open)
         sim_refuse(refusal, SIM_REFUSED_ARGUMENT, "no such handle");
@@ -34,8 +33,10 @@ bool aio_check_io(struct aio *aio, const struct vd_nfc_io *io, struct sim_refusa
                    (uintmax_t)io->offset_bytes, io->total_bytes);
     else if (!io->is_read && !open->writable)
         sim_refuse(refusal, SIM_REFUSED_PERMISSION, "the disk is open for reading only");
-    else if (error_at > 0 && aio->io_count == (uint64_t)error_at)
+    else if (sim_fault_is_at(faults, SIM_ERROR_FRAME, aio->io_count))
         sim_refuse(refusal, SIM_REFUSED_IO, "an error, as asked for");
+    else if (aio->refused)
+        *refusal = aio->refusal;
     else if (io->is_read && sim_fault_take(faults, SIM_MEMORY_ERROR))
         sim_refuse(refusal, SIM_REFUSED_MEMORY, "Failed to allocate the requested %ju bytes",
                    (uintmax_t)io->total_bytes + 24);
@@ -62,9 +63,7 @@ static void fail(struct fragment *self, int code, const struct vd_error *why)
 
 static bool is_the_one(const struct fragment *self, enum sim_fault fault)
 {
-    int64_t number = sim_fault(&self->aio->session->sim->faults, fault);
-
-    return number > 0 && self->number == (uint64_t)number;
+    return sim_fault_is_at(&self->aio->session->sim->faults, fault, self->number);
 }
 
 /* In front of a fragment whose data is so many bytes on the wire. */

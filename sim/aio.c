@@ -28,8 +28,7 @@ void aio_send_packet(struct aio *aio, const struct vd_nfc_header *header, struct
     uint64_t number = ++aio->frames;
     pthread_mutex_unlock(&aio->lock);
     vd_nfc_header_encode(header, packet->bytes);
-    int64_t bad = sim_fault(&aio->session->sim->faults, SIM_BAD_MAGIC);
-    if (bad > 0 && number == (uint64_t)bad)
+    if (sim_fault_is_at(&aio->session->sim->faults, SIM_BAD_MAGIC, number))
         packet->bytes[0] ^= 0xff;
     sim_conn_send(&aio->session->conn, packet);
 }
@@ -260,9 +259,33 @@ static int take_end(struct aio *aio, const struct vd_nfc_header *header, struct 
     return r < 0 ? r : aio_send(aio, header, zeros, NULL, 0, err);
 }
 
+/* What follows a request that is not an IO. */
+static int skip_tail(struct aio *aio, const struct vd_nfc_header *header, const uint8_t *payload,
+                     struct vd_error *err)
+{
+    struct vd_nfc_open_file wanted = {0};
+    uint64_t handle;
+    uint32_t key_bytes = 0;
+    uint32_t value_bytes = 0;
+
+    if (header->type == VD_NFC_OPEN_FILE)
+        vd_nfc_open_file_decode(payload, &wanted);
+    else if (header->type == VD_NFC_DDB_GET || header->type == VD_NFC_DDB_SET)
+        vd_nfc_ddb_decode(payload, &handle, &key_bytes, &value_bytes);
+    if (header->type == VD_NFC_DDB_GET)
+        value_bytes = 0;
+    return sim_conn_skip(&aio->session->conn, (size_t)wanted.path_bytes + key_bytes + value_bytes,
+                         err);
+}
+
 static int take(struct aio *aio, const struct vd_nfc_header *header, uint8_t *payload,
                 struct vd_error *err)
 {
+    aio->refused = sim_session_refuses(aio->session, &aio->refusal);
+    if (aio->refused && header->type != VD_NFC_IO) {
+        int r = skip_tail(aio, header, payload, err);
+        return r < 0 ? r : aio_refuse(aio, header, &aio->refusal, err);
+    }
     switch (header->type) {
     case VD_NFC_OPEN_SESSION:
         return take_session(aio, header, payload, err);

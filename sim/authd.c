@@ -16,12 +16,54 @@ struct dialogue {
     struct sim *sim;
     struct vd_stream *stream;
     char id[SIM_TICKET_ID_BYTES]; /* "": no SESSION yet */
+    uint64_t steps;               /* towards the client */
     bool tagged;
 };
 
 static const char greeting_text[] =
     "VMware Authentication Daemon Version 1.10: SSL Required, ServerDaemonProtocol:SOAP, "
     "MKSDisplayProtocol:VNC , VMXARGS supported, NFCSSL supported";
+
+/* Until the client goes, or as long as any wait of a stream may last. */
+static int say_nothing(struct dialogue *self, struct vd_error *err)
+{
+    char byte;
+    size_t got = 1;
+    int r = VD_OK;
+
+    while (r == VD_OK && got > 0)
+        r = vd_stream_read(self->stream, &byte, 1, &got, err);
+    return r < 0 ? r : vd_error_set(err, VD_E_DISCONNECTED, "silent, as asked for");
+}
+
+static int say_without_end(struct dialogue *self, struct vd_error *err)
+{
+    static const char some[4096] = "220 VMware Authentication Daemon and";
+    int r = VD_OK;
+
+    while (r == VD_OK)
+        r = vd_stream_write(self->stream, some, sizeof some, err);
+    return r;
+}
+
+/* Before each line and each handshake. */
+static int step(struct dialogue *self, struct vd_error *err)
+{
+    static const char refusal[] = "530 Not now, as asked for\r\n";
+    struct sim_faults *faults = &self->sim->faults;
+    uint64_t number = ++self->steps;
+
+    if (sim_fault_is_at(faults, SIM_AUTHD_DROP, number))
+        return vd_error_set(err, VD_E_DISCONNECTED, "cut, as asked for");
+    if (sim_fault_is_at(faults, SIM_AUTHD_STALL, number))
+        return say_nothing(self, err);
+    if (sim_fault_is_at(faults, SIM_AUTHD_ENDLESS, number))
+        return say_without_end(self, err);
+    if (!sim_fault_is_at(faults, SIM_AUTHD_REFUSE, number))
+        return VD_OK;
+    int r = vd_stream_write(self->stream, refusal, sizeof refusal - 1, err);
+    return r < 0 ? r : vd_error_set(err, VD_E_ACCESS, "refused, as asked for");
+}
 
 /* Hosts 6.0 do not have the /t, and only 8 has THUMBPRINT_SHA2. */
 static int greet(struct dialogue *self, struct vd_error *err)
@@ -31,15 +73,17 @@ static int greet(struct dialogue *self, struct vd_error *err)
                      self->sim->nfc_version > 0 ? "/t" : "",
                      self->sim->profile >= 8 ? ", SHA256 supported" : "");
 
-    return vd_stream_write(self->stream, line, (size_t)n, err);
+    int r = step(self, err);
+    return r < 0 ? r : vd_stream_write(self->stream, line, (size_t)n, err);
 }
 
 static int reply(struct dialogue *self, const char *text, struct vd_error *err)
 {
     char line[LINE_BYTES];
     int n = snprintf(line, sizeof line, "%s\r\n", text);
+    int r = step(self, err);
 
-    return vd_stream_write(self->stream, line, (size_t)n, err);
+    return r < 0 ? r : vd_stream_write(self->stream, line, (size_t)n, err);
 }
 
 static int reply_thumbprint(struct dialogue *self, const char *tag, bool sha256,
@@ -76,7 +120,8 @@ static int second_handshake(struct dialogue *self, struct vd_error *err)
         .tls12_only = true,
     };
 
-    return vd_stream_accept_tls(self->stream, &identity, err);
+    int r = step(self, err);
+    return r < 0 ? r : vd_stream_accept_tls(self->stream, &identity, err);
 }
 
 /* The service the ticket is for, or the end. */
@@ -175,6 +220,8 @@ int sim_authd(struct sim *sim, struct vd_stream *stream, struct sim_ticket *ret,
     struct vd_tls_identity identity = {sim->certificate, sim->key, true};
     int r = greet(&self, err);
 
+    if (r == VD_OK)
+        r = step(&self, err);
     if (r == VD_OK)
         r = vd_stream_accept_tls(stream, &identity, err);
     if (r == VD_OK)

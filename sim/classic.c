@@ -36,6 +36,22 @@ int sim_read_text(struct sim_session *session, size_t bytes, char **ret, struct 
     return r;
 }
 
+bool sim_session_refuses(struct sim_session *session, struct sim_refusal *refusal)
+{
+    struct sim_faults *faults = &session->sim->faults;
+    uint64_t number = ++session->requests;
+
+    if (sim_fault_is_at(faults, SIM_REFUSE_REQUEST, number))
+        sim_refuse(refusal, SIM_REFUSED_IO, "request %ju is refused, as asked for",
+                   (uintmax_t)number);
+    else if (sim_fault_is_at(faults, SIM_REFUSE_MEMORY, number))
+        sim_refuse(refusal, SIM_REFUSED_MEMORY, "Failed to allocate memory for request %ju",
+                   (uintmax_t)number);
+    else
+        return false;
+    return true;
+}
+
 static int send_36(struct sim_session *session, struct vd_error *err)
 {
     uint8_t message[VD_NFC_MESSAGE_BYTES];
@@ -95,16 +111,37 @@ static int take_43(struct sim_session *session, struct vd_error *err)
 static int skip_tail(struct sim_session *session, const uint8_t *message, struct vd_error *err)
 {
     uint32_t bytes = 0;
+    struct vd_nfc_sync_io io = {0};
     int r = vd_nfc_tail_bytes(message, &bytes);
 
+    if (vd_nfc_message_type(message) == VD_NFC_FSSRVR_IO)
+        vd_nfc_sync_io_decode(message, &io);
+    if (io.is_write)
+        bytes = io.length_bytes;
+    if (r == VD_OK && bytes > VD_NFC_SYNC_MAX_BYTES)
+        r = VD_E_PROTOCOL;
     if (r < 0)
         return vd_error_set(err, r, "a client sends message %u with a part that is too long",
                             vd_nfc_message_type(message));
     return sim_conn_skip(&session->conn, bytes, err);
 }
 
+static bool has_answer(const uint8_t *message)
+{
+    uint32_t type = vd_nfc_message_type(message);
+
+    return type != VD_NFC_CLIENT_RANDOM && type != VD_NFC_PING && type != VD_NFC_CONNECTION_DATA &&
+           type != VD_NFC_FEATURES && type != VD_NFC_SESSION_COMPLETE;
+}
+
 static int take(struct sim_session *session, const uint8_t *message, struct vd_error *err)
 {
+    struct sim_refusal refusal;
+
+    if (has_answer(message) && sim_session_refuses(session, &refusal)) {
+        int r = skip_tail(session, message, err);
+        return r < 0 ? r : sim_send_refusal(session, &refusal, err);
+    }
     switch (vd_nfc_message_type(message)) {
     case VD_NFC_CLIENT_RANDOM:
         return take_43(session, err);

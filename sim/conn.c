@@ -122,6 +122,8 @@ void sim_conn_send(struct sim_conn *conn, struct sim_packet *packet)
 {
     pthread_mutex_lock(&conn->lock);
     set_due_locked(conn, packet);
+    if (sim_fault_is_at(conn->faults, SIM_BAD_ANSWER, ++conn->queued_packets))
+        packet->bytes[0] ^= 0xff;
     packet->next = NULL;
     if (conn->first)
         conn->last->next = packet;
@@ -157,25 +159,41 @@ size_t sim_conn_room(const struct sim_conn *conn)
     return sim_fault(conn->faults, SIM_LATENCY_MS) > 0 ? SIM_CONN_LINE_BYTES : SIM_CONN_QUEUE_BYTES;
 }
 
-/* How many bytes may still leave before the connection is to be cut. */
-static uint64_t bytes_before_cut(const struct sim_conn *conn)
+/* How many bytes may still leave by this fault before the connection is to be cut. */
+static uint64_t bytes_before(const struct sim_conn *conn, const struct sim_packet *packet,
+                             enum sim_fault fault)
+{
+    int64_t value = sim_fault(conn->faults, fault);
+    bool by_answer = fault == SIM_DROP_ANSWER || fault == SIM_DROP_ANSWER_ONCE;
+
+    if (value < 0 || (by_answer && (uint64_t)value != conn->sent_packets + 1))
+        return UINT64_MAX;
+    uint64_t at = by_answer ? packet->size / 2 : (uint64_t)value;
+    uint64_t sent = by_answer ? conn->sent_of_first : conn->sent_bytes;
+    return at > sent ? at - sent : 0;
+}
+
+static const enum sim_fault cuts[] = {SIM_DROP_AFTER, SIM_DROP_ONCE, SIM_DROP_ANSWER,
+                                      SIM_DROP_ANSWER_ONCE};
+
+static uint64_t bytes_before_cut(const struct sim_conn *conn, const struct sim_packet *packet)
 {
     uint64_t left = UINT64_MAX;
 
-    for (int i = 0; i < 2; i++) {
-        int64_t after = sim_fault(conn->faults, i == 0 ? SIM_DROP_AFTER : SIM_DROP_ONCE);
-        uint64_t at = after < 0 ? UINT64_MAX : (uint64_t)after;
-        left = VD_MIN(left, at > conn->sent_bytes ? at - conn->sent_bytes : 0);
-    }
+    for (size_t i = 0; i < VD_ARRAY_SIZE(cuts); i++)
+        left = VD_MIN(left, bytes_before(conn, packet, cuts[i]));
     return left;
 }
 
-static int cut(struct sim_conn *conn, struct vd_error *err)
+static int cut(struct sim_conn *conn, const struct sim_packet *packet, struct vd_error *err)
 {
-    int64_t once = sim_fault(conn->faults, SIM_DROP_ONCE);
-
-    if (once >= 0 && conn->sent_bytes >= (uint64_t)once)
-        (void)sim_fault_clear(conn->faults, SIM_DROP_ONCE);
+    for (size_t i = 0; i < VD_ARRAY_SIZE(cuts); i++) {
+        if (bytes_before(conn, packet, cuts[i]) > 0)
+            continue;
+        sim_fault_strike(conn->faults, cuts[i]);
+        if (cuts[i] == SIM_DROP_ONCE || cuts[i] == SIM_DROP_ANSWER_ONCE)
+            (void)sim_fault_clear(conn->faults, cuts[i]); /* one connection at a time is cut */
+    }
     (void)shutdown(vd_stream_fd(conn->stream), SHUT_RDWR); /* it may be gone already */
     return vd_error_set(err, VD_E_DISCONNECTED, "cut, as asked for");
 }
@@ -191,16 +209,29 @@ static void drop_first(struct sim_conn *conn, struct sim_packet *packet)
     conn->sent_packets++;
 }
 
+static bool is_stalled(struct sim_conn *conn)
+{
+    int64_t always = sim_fault(conn->faults, SIM_STALL);
+    int64_t once = sim_fault(conn->faults, SIM_STALL_ONCE);
+
+    if (once >= 0 && conn->sent_packets >= (uint64_t)once &&
+        sim_fault_clear(conn->faults, SIM_STALL_ONCE)) {
+        sim_fault_strike(conn->faults, SIM_STALL_ONCE);
+        conn->stalled = true;
+    }
+    if (always < 0 || conn->sent_packets < (uint64_t)always)
+        return conn->stalled;
+    sim_fault_strike(conn->faults, SIM_STALL);
+    return true;
+}
+
+/* What is to leave next; NULL: nothing may. */
 static struct sim_packet *first_packet(struct sim_conn *conn)
 {
-    int64_t stall = sim_fault(conn->faults, SIM_STALL);
-
-    if (stall >= 0 && conn->sent_packets >= (uint64_t)stall)
-        return NULL;
     pthread_mutex_lock(&conn->lock);
     struct sim_packet *packet = conn->first;
     pthread_mutex_unlock(&conn->lock);
-    return packet;
+    return packet && !is_stalled(conn) ? packet : NULL;
 }
 
 /* What is left of the first packet's bytes, or of its file's, but no more than `allowed`. */
@@ -237,13 +268,13 @@ static int send_due(struct sim_conn *conn, uint64_t *ret_due_ns, struct vd_error
     *ret_due_ns = UINT64_MAX;
     while ((packet = first_packet(conn)) != NULL) {
         size_t put = 0;
-        uint64_t allowed = bytes_before_cut(conn);
+        uint64_t allowed = bytes_before_cut(conn, packet);
         if (packet->due_ns > now_ns()) {
             *ret_due_ns = packet->due_ns;
             return VD_OK;
         }
         if (allowed == 0)
-            return cut(conn, err);
+            return cut(conn, packet, err);
         int r = send_part(conn, packet, allowed, &put, err);
         if (r != VD_OK)
             return r;
@@ -260,8 +291,11 @@ static int wait_for(struct sim_conn *conn, size_t owed, bool writing, uint64_t d
                     struct vd_error *err)
 {
     bool reading = owed > 0;
+    /* Nothing that is sent tells that the client is gone where nothing is sent. */
+    bool silent = conn->stalled || sim_fault(conn->faults, SIM_STALL) >= 0;
     struct pollfd fds[] = {
-        {vd_stream_fd(conn->stream), vd_stream_events(conn->stream, reading, writing), 0},
+        {vd_stream_fd(conn->stream),
+         (short)(vd_stream_events(conn->stream, reading, writing) | (silent ? POLLRDHUP : 0)), 0},
         {conn->wake, POLLIN, 0},
     };
     vd_stream_owed(conn->stream, owed);
@@ -276,7 +310,7 @@ static int wait_for(struct sim_conn *conn, size_t owed, bool writing, uint64_t d
         return vd_error_set_errno(err, errno, "waiting for a client");
     if (n == 0 && due_ns == UINT64_MAX)
         return vd_error_set(err, VD_E_TIMED_OUT, "a client was silent for 30 minutes");
-    if (n > 0 && !reading && (fds[0].revents & (POLLERR | POLLHUP)))
+    if (n > 0 && !reading && (fds[0].revents & (POLLERR | POLLHUP | POLLRDHUP)))
         return vd_error_set(err, VD_E_DISCONNECTED, "the client is gone");
     if (n > 0 && fds[1].revents && read(conn->wake, &ignored, sizeof ignored) < 0)
         return VD_OK; /* somebody else's wake was taken together with it */

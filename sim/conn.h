@@ -48,10 +48,12 @@ struct sim_conn {
     size_t sent_of_first;
     uint64_t sent_bytes;
     uint64_t sent_packets;
+    bool stalled; /* once, for good */
 
     pthread_mutex_t lock; /* the rest */
     struct sim_packet *first, *last;
     size_t queued_bytes;
+    uint64_t queued_packets; /* so far */
     uint64_t line_free_ns;
 };
 

@@ -497,8 +497,11 @@ static int run(struct sim *sim, json_t *request, json_t *answer, struct vd_error
     const char *fault = json_string_value(json_object_get(request, "fault"));
     const char *name = json_string_value(json_object_get(request, "op"));
 
-    if (fault)
+    if (fault) {
+        json_object_set_new(answer, "struck",
+                            json_integer((json_int_t)sim_faults_struck(&sim->faults, fault)));
         return sim_faults_set(&sim->faults, fault, json_object_get(request, "value"), err);
+    }
     sim_op operation = name ? operation_of(name) : NULL;
     if (!operation)
         return vd_error_set(err, VD_E_NOT_SUPPORTED, "there is no operation '%.40s'",

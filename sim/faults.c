@@ -27,14 +27,55 @@ static const char *const names[SIM_FAULT_COUNT] = {
     [SIM_BAD_STATUS] = "bad-status",
     [SIM_REFUSE_TICKETS] = "refuse-tickets",
     [SIM_CHANGED_PAGE] = "changed-page",
+    [SIM_DROP_ANSWER] = "drop-answer",
+    [SIM_DROP_ANSWER_ONCE] = "drop-answer-once",
+    [SIM_STALL_ONCE] = "stall-once",
+    [SIM_BAD_ANSWER] = "bad-answer",
+    [SIM_REFUSE_REQUEST] = "refuse-request",
+    [SIM_REFUSE_MEMORY] = "refuse-memory",
+    [SIM_AUTHD_DROP] = "authd-drop",
+    [SIM_AUTHD_STALL] = "authd-stall",
+    [SIM_AUTHD_REFUSE] = "authd-refuse",
+    [SIM_AUTHD_ENDLESS] = "authd-endless",
 };
 
 /* The front's own. */
 static const char *const soap_names[] = {
-    "expired-session-after", "http-503-once",    "slow-task",   "task-fails",
-    "wrong-certificate",     "endless-xml",      "entity-bomb", "page-size",
-    "missing-privilege",     "tracking-refused", "vm-question", "cut-files",
-    "cut-exports",           "slow-exports",     "lease-fails", "lease-lost",
+    "expired-session-after",
+    "slow-task",
+    "task-fails",
+    "wrong-certificate",
+    "page-size",
+    "missing-privilege",
+    "tracking-refused",
+    "http-drop",
+    "http-drop-once",
+    "http-cut",
+    "http-cut-once",
+    "http-500",
+    "http-500-once",
+    "http-503",
+    "http-503-once",
+    "http-stall",
+    "http-stall-once",
+    "truncated-xml",
+    "truncated-xml-once",
+    "wrong-answer",
+    "wrong-answer-once",
+    "empty-answer",
+    "empty-answer-once",
+    "no-session",
+    "no-session-once",
+    "entity-bomb",
+    "entity-bomb-once",
+    "endless-xml",
+    "endless-xml-once",
+    "vm-question",
+    "cut-files",
+    "cut-exports",
+    "slow-exports",
+    "lease-fails",
+    "lease-lost",
     "lease-seconds",
 };
 
@@ -42,6 +83,8 @@ bool sim_faults_init(struct sim_faults *faults)
 {
     for (size_t i = 0; i < SIM_FAULT_COUNT; i++)
         atomic_init(&faults->values[i], SIM_FAULT_OFF);
+    for (size_t i = 0; i < SIM_FAULT_COUNT; i++)
+        atomic_init(&faults->struck[i], 0);
     atomic_store(&faults->values[SIM_RUNNING_REFUSED], 1);
     pthread_mutex_init(&faults->lock, NULL);
     faults->soap = json_object();
@@ -81,6 +124,7 @@ int sim_faults_set(struct sim_faults *faults, const char *name, json_t *value, s
             !(json_is_integer(value) && json_integer_value(value) >= 0))
             return vd_error_set(err, VD_E_INVALID_ARG,
                                 "the fault '%s' takes a number from 0 on, or none", name);
+        atomic_store(&faults->struck[i], 0);
         atomic_store(&faults->values[i], is_off(value)         ? SIM_FAULT_OFF
                                          : json_is_true(value) ? 1
                                                                : json_integer_value(value));
@@ -131,10 +175,36 @@ bool sim_fault_take(struct sim_faults *faults, enum sim_fault fault)
 
     while (left > 0) {
         if (atomic_compare_exchange_weak(&faults->values[fault], &left,
-                                         left > 1 ? left - 1 : SIM_FAULT_OFF))
+                                         left > 1 ? left - 1 : SIM_FAULT_OFF)) {
+            sim_fault_strike(faults, fault);
             return true;
+        }
     }
     return false;
+}
+
+void sim_fault_strike(struct sim_faults *faults, enum sim_fault fault)
+{
+    atomic_fetch_add(&faults->struck[fault], 1);
+}
+
+bool sim_fault_is_at(struct sim_faults *faults, enum sim_fault fault, uint64_t number)
+{
+    int64_t wanted = sim_fault(faults, fault);
+
+    if (wanted <= 0 || (uint64_t)wanted != number)
+        return false;
+    sim_fault_strike(faults, fault);
+    return true;
+}
+
+uint64_t sim_faults_struck(const struct sim_faults *faults, const char *name)
+{
+    for (size_t i = 0; i < SIM_FAULT_COUNT; i++) {
+        if (strcmp(names[i], name) == 0)
+            return atomic_load(&faults->struck[i]);
+    }
+    return 0;
 }
 
 bool sim_fault_clear(struct sim_faults *faults, enum sim_fault fault)

@@ -33,6 +33,18 @@ enum sim_fault {
     SIM_BAD_STATUS,        /* the N-th read fragment has a status that is not 0 */
     SIM_REFUSE_TICKETS,    /* every ticket is refused by authd */
     SIM_CHANGED_PAGE,      /* at most N areas in an answer to a query for changes */
+    /* The N-th answer of a connection, or its N-th request that has one, counted behind authd: */
+    SIM_DROP_ANSWER,      /* half of the answer comes, and then the end */
+    SIM_DROP_ANSWER_ONCE, /* the same, for one connection only */
+    SIM_STALL_ONCE,       /* as SIM_STALL, for one connection only */
+    SIM_BAD_ANSWER,       /* the first byte, of type or magic number, is another */
+    SIM_REFUSE_REQUEST,   /* an error in place of the answer */
+    SIM_REFUSE_MEMORY,    /* the same, for want of memory */
+    /* The N-th step of authd towards the client: greeting, TLS, banner, ... */
+    SIM_AUTHD_DROP,    /* the end of the connection instead */
+    SIM_AUTHD_STALL,   /* silence */
+    SIM_AUTHD_REFUSE,  /* 530 */
+    SIM_AUTHD_ENDLESS, /* a line that does not end */
     SIM_FAULT_COUNT
 };
 
@@ -40,8 +52,9 @@ enum sim_fault {
 
 struct sim_faults {
     _Atomic int64_t values[SIM_FAULT_COUNT];
-    pthread_mutex_t lock; /* `soap` */
-    json_t *soap;         /* name: value, of the faults of the SOAP side */
+    _Atomic uint64_t struck[SIM_FAULT_COUNT]; /* how often since it was set */
+    pthread_mutex_t lock;                     /* `soap` */
+    json_t *soap;                             /* name: value, of the faults of the SOAP side */
 };
 
 /* All off but RUNNING_REFUSED. False when out of memory. */
@@ -58,6 +71,12 @@ VD_MUST_CHECK int sim_faults_parse(struct sim_faults *faults, const char *text,
 int64_t sim_fault(const struct sim_faults *faults, enum sim_fault fault);
 /* Of a fault that counts down: true while there is something left. */
 bool sim_fault_take(struct sim_faults *faults, enum sim_fault fault);
+/* Counts that the fault did its work. */
+void sim_fault_strike(struct sim_faults *faults, enum sim_fault fault);
+/* True, and counted, where `number` is the one the fault is for. */
+bool sim_fault_is_at(struct sim_faults *faults, enum sim_fault fault, uint64_t number);
+/* How often the NFC side's fault struck since it was set; 0 for others. */
+uint64_t sim_faults_struck(const struct sim_faults *faults, const char *name);
 /* True once; the fault is off then. */
 bool sim_fault_clear(struct sim_faults *faults, enum sim_fault fault);
 /* Everything that is on, for the front; NULL when out of memory. */

@@ -20,6 +20,7 @@
 #define FRONT_NAME "vsphere-sim-soap"
 #define READY_MS   60000
 #define END_MS     5000
+#define TOLD_S     10
 #define CHANNEL_FD 3
 #define THREADS    8u
 
@@ -33,6 +34,10 @@ struct sim_front {
     bool reading;
     struct vd_workers *workers;
     pthread_mutex_t lock; /* writing to fd */
+    pthread_mutex_t told_lock;
+    pthread_cond_t told_changed;
+    uint64_t told,
+        struck; /* told_lock: faults changed so far, and what the last of them had done */
 };
 
 struct request {
@@ -59,9 +64,35 @@ static void send_json(struct sim_front *front, const json_t *json)
     pthread_mutex_unlock(&front->lock);
 }
 
-void sim_front_tell(struct sim_front *front, json_t *event)
+static void note_told(struct sim_front *front, const json_t *line)
 {
+    pthread_mutex_lock(&front->told_lock);
+    front->told++;
+    front->struck = (uint64_t)json_integer_value(json_object_get(line, "struck"));
+    pthread_cond_signal(&front->told_changed);
+    pthread_mutex_unlock(&front->told_lock);
+}
+
+uint64_t sim_front_fault(struct sim_front *front, const char *name, json_t *value)
+{
+    struct timespec until;
+    uint64_t struck = 0;
+    int number = 0;
+    json_t *event =
+        json_pack("{ss ss sO* sb}", "event", "fault", "fault", name, "value", value, "tell", 1);
+
+    (void)clock_gettime(CLOCK_REALTIME, &until); /* cannot fail for this clock */
+    until.tv_sec += TOLD_S;
+    pthread_mutex_lock(&front->told_lock);
+    uint64_t before = front->told;
     send_json(front, event);
+    while (front->told == before && number == 0)
+        number = pthread_cond_timedwait(&front->told_changed, &front->told_lock, &until);
+    if (front->told != before)
+        struck = front->struck;
+    pthread_mutex_unlock(&front->told_lock);
+    json_decref(event);
+    return struck;
 }
 
 static void run(struct vd_task *task)
@@ -83,6 +114,12 @@ static void take_line(struct sim_front *front, const char *line)
 
     if (request)
         request->json = json_loads(line, 0, &why);
+    if (request && json_object_get(request->json, "told")) {
+        note_told(front, request->json);
+        json_decref(request->json);
+        free(request);
+        return;
+    }
     if (!request || !json_is_object(request->json)) {
         sim_say(front->sim, "front: a line that is no request");
         json_decref(request ? request->json : NULL);
@@ -289,6 +326,8 @@ int sim_front_start(struct sim *sim, const struct sim_options *options, uint16_t
         return vd_error_set(err, VD_E_NO_MEMORY, "out of memory");
     *front = (struct sim_front){.sim = sim, .fd = -1, .end = -1};
     pthread_mutex_init(&front->lock, NULL);
+    pthread_mutex_init(&front->told_lock, NULL);
+    pthread_cond_init(&front->told_changed, NULL);
     int r = open_channel(front, &theirs, err);
     if (r == VD_OK)
         r = spawn(front, program, theirs, err);
@@ -345,6 +384,8 @@ void sim_front_stop(struct sim_front *front)
         (void)close(front->fd);
     if (front->end >= 0)
         (void)close(front->end);
+    pthread_cond_destroy(&front->told_changed);
+    pthread_mutex_destroy(&front->told_lock);
     pthread_mutex_destroy(&front->lock);
     free(front);
 }

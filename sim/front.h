@@ -15,8 +15,8 @@ VD_MUST_CHECK int sim_front_start(struct sim *sim, const struct sim_options *opt
                                   struct vd_error *err);
 /* Readable once it has ended by itself. */
 int sim_front_end_fd(const struct sim_front *front);
-/* A line for it. */
-void sim_front_tell(struct sim_front *front, json_t *event);
+/* Changes a fault there, and waits until it has; how often it struck before. */
+uint64_t sim_front_fault(struct sim_front *front, const char *name, json_t *value);
 /* NULL allowed. */
 void sim_front_stop(struct sim_front *front);
 

@@ -202,13 +202,11 @@ static int take_command(struct program *self, const char *line, struct vd_error 
                          ? sim_control(&self->sim, request)
                          : json_pack("{s{ss ss}}", "error", "fault", "InvalidArgument", "message",
                                      "a line that is no JSON object");
-    json_t *fault = json_object_get(request, "fault");
+    const char *fault = json_string_value(json_object_get(request, "fault"));
     if (fault && self->front && !json_object_get(answer, "error")) {
-        json_t *value = json_object_get(request, "value");
-        json_t *event = json_pack("{ss sO so*}", "event", "fault", "fault", fault, "value",
-                                  value ? json_incref(value) : json_null());
-        sim_front_tell(self->front, event);
-        json_decref(event);
+        uint64_t struck = sim_front_fault(self->front, fault, json_object_get(request, "value"));
+        json_t *all = json_object_get(answer, "struck");
+        VD_DISCARD(json_integer_set(all, json_integer_value(all) + (json_int_t)struck));
     }
     int r = print_json(answer, err);
     json_decref(answer);

@@ -15,6 +15,7 @@ struct sim_session {
     bool tagged;           /* authd was told a tag */
     bool owes_36;          /* late-36: waits for message 51 */
     bool ended;            /* SESSION_COMPLETE was answered */
+    uint64_t requests;     /* that have an answer, so far */
     struct sim_open *sync; /* of FSSRVR; NULL: none */
 };
 
@@ -50,6 +51,8 @@ VD_MUST_CHECK int sim_send_plain(struct sim_session *session, uint32_t type, str
 /* MESSAGE_ERROR with its text. */
 VD_MUST_CHECK int sim_send_refusal(struct sim_session *session, const struct sim_refusal *refusal,
                                    struct vd_error *err);
+/* Counts a request that has an answer; true where a fault wants it refused. */
+VD_MUST_CHECK bool sim_session_refuses(struct sim_session *session, struct sim_refusal *refusal);
 /* A string of so many bytes that follows, malloc'd; a NUL in it ends it. */
 VD_MUST_CHECK int sim_read_text(struct sim_session *session, size_t bytes, char **ret,
                                 struct vd_error *err);

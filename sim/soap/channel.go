@@ -31,6 +31,7 @@ type answer struct {
 	Event string          `json:"event"`
 	Fault string          `json:"fault"`
 	Value interface{}     `json:"value"`
+	Told  bool            `json:"tell"` // the other side waits to hear that it is done
 	Error *channelError   `json:"error"`
 	Body  json.RawMessage `json:"-"`
 }

@@ -84,7 +84,9 @@ func newFront(conf *config, ch *channel, inv *inventory) *front {
 func (f *front) serveSDK(w http.ResponseWriter, r *http.Request) {
 	switch path := strings.TrimSuffix(r.URL.Path, "/"); {
 	case r.Method == http.MethodGet:
-		f.serveDocument(w, path)
+		if c := (&call{front: f, request: r}); !c.sabotage(w, "versions") {
+			f.serveDocument(w, path)
+		}
 	case r.Method != http.MethodPost:
 		w.WriteHeader(http.StatusMethodNotAllowed)
 	case path != "/sdk" && path != "/sdk/vimService":
@@ -119,7 +121,7 @@ func (f *front) servePost(w http.ResponseWriter, r *http.Request) {
 		writeFault(w, faultOf(&types.InvalidRequest{}, "%v", err))
 		return
 	}
-	if f.sabotage(w, c.Name) {
+	if c.sabotage(w, c.Name) {
 		return
 	}
 	result, no := c.answer(w)
@@ -131,6 +133,22 @@ func (f *front) servePost(w http.ResponseWriter, r *http.Request) {
 	default:
 		writeResult(w, c.Name, c.replySpace(), result)
 	}
+}
+
+// name is the method's, or a made-up one where a document is asked for.
+func (c *call) name() string {
+	if c.Method == nil {
+		return "Versions"
+	}
+	return c.Name
+}
+
+// object is what the call is about.
+func (c *call) object() types.ManagedObjectReference {
+	if c.Method == nil {
+		return types.ManagedObjectReference{Type: "ServiceInstance", Value: "ServiceInstance"}
+	}
+	return c.This
 }
 
 // typeByName finds the Go type of a method or of an xsi:type, whose prefix is anybody's choice.

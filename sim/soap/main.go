@@ -56,7 +56,10 @@ func serve(ch *channel) error {
 		case "stop":
 			f.stop()
 		case "fault":
-			f.switches.change(a.Fault, a.Value)
+			struck := f.switches.change(a.Fault, a.Value)
+			if a.Told {
+				ch.send(fields{"told": a.Fault, "struck": struck})
+			}
 		}
 	})
 	f.stop()

@@ -11,22 +11,33 @@ import (
 
 // switches are the injected faults, by name; they may change while calls run.
 type switches struct {
-	mu  sync.Mutex
-	set map[string]string
+	mu     sync.Mutex
+	set    map[string]string
+	seen   map[string]int // calls since the fault was set, of those it counts
+	struck map[string]int // calls it spoiled since then
 }
 
 func newSwitches(initial map[string]interface{}) *switches {
-	s := &switches{set: make(map[string]string)}
+	s := &switches{set: make(map[string]string), seen: make(map[string]int), struck: make(map[string]int)}
 	for name, value := range initial {
 		s.change(name, value)
 	}
 	return s
 }
 
-// change takes nil and false as off, true as on without a value.
-func (s *switches) change(name string, value interface{}) {
+// change takes nil and false as off, true as on without a value. It tells how often the fault struck
+// before.
+func (s *switches) change(name string, value interface{}) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	struck := s.struck[name]
+	delete(s.seen, name)
+	delete(s.struck, name)
+	s.put(name, value)
+	return struck
+}
+
+func (s *switches) put(name string, value interface{}) {
 	switch v := value.(type) {
 	case nil:
 		delete(s.set, name)
@@ -59,18 +70,28 @@ func (s *switches) number(name string) int {
 	return n
 }
 
-// hits says whether a fault meant for one method (or for all, without a value) strikes this one.
+// hits says whether a fault strikes this call: one meant for a method, for every call from the N-th
+// after it was set, or for all. A fault that strikes once is off then.
 func (s *switches) hits(name, method string) bool {
-	v, on := s.get(name)
-	return on && (v == "" || v == method)
-}
-
-// once is hits, and switches the fault off when it strikes.
-func (s *switches) once(name, method string) bool {
-	if !s.hits(name, method) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	v, on := s.set[name]
+	if !on {
 		return false
 	}
-	s.change(name, nil)
+	if n, err := strconv.Atoi(v); err == nil {
+		s.seen[name]++
+		on = s.seen[name] >= n
+	} else {
+		on = v == "" || v == method
+	}
+	if !on {
+		return false
+	}
+	s.struck[name]++
+	if strings.HasSuffix(name, "-once") {
+		delete(s.set, name)
+	}
 	return true
 }
 

@@ -65,7 +65,7 @@ func (f *front) serveVslm(w http.ResponseWriter, r *http.Request) {
 		writeFault(w, faultOf(&types.InvalidRequest{}, "the global catalogue does not know the method"))
 		return
 	}
-	if f.sabotage(w, c.Name) {
+	if c.sabotage(w, c.Name) {
 		return
 	}
 	result, no := c.answerVslm()
