@@ -461,7 +461,8 @@ test_completion_of_the_simulator() {
     same "$(sim_completions vsphere-sim --esxi --v)" $'--verbose\n--version\n--vm' options
     same "$(sim_completions vsphere-sim --profile '')" $'6\n7\n8' releases
     same "$(sim_completions vsphere-sim --nfc-version 1)" 11 versions
-    same "$(sim_completions vsphere-sim --fault drop)" $'drop-after\ndrop-once' faults
+    same "$(sim_completions vsphere-sim --fault drop)" $'drop-after\ndrop-answer\ndrop-answer-once\ndrop-once' \
+        faults
     same "$(sim_completions vsphere-sim --fault slow)" $'slow-exports\nslow-task' 'faults of SOAP'
     same "$(sim_completions vsphere-sim --fault drop-after = '')" '' 'a number'
     same "$(sim_completions vsphere-sim --datastore '')" '' 'a name'
