@@ -16,6 +16,13 @@
 #define ROWS_SECONDS   400.0 /* of a case, under any sanitizer */
 #define MAX_SIMULATORS 16u
 #define MAX_ROWS       1024u
+/* gcc's build without a sanitizer runs every case; with one a sample of them says as much of
+ * memory. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define ROWS_STEP 2u
+#else
+#define ROWS_STEP 1u
+#endif
 #define MAX_SAID_BYTES (1 << 20)
 
 struct row_table {
@@ -155,8 +162,8 @@ static void run_rows(const struct row_table *table)
     size_t done = 0, wanted = table->count;
     if (table->count > MAX_ROWS)
         exit(1);
-    for (size_t row = 0; only && row < table->count; row++) {
-        begun[row] = !strstr(table->name(row), only);
+    for (size_t row = 0; row < table->count; row++) {
+        begun[row] = only ? !strstr(table->name(row), only) : row % ROWS_STEP != 0;
         wanted -= begun[row];
     }
     do {
