@@ -21,7 +21,8 @@ sim() {
         <hold >ready &
     server=$!
     exec 7>hold
-    trap 'exec 7>&-; wait "$server" || true' EXIT
+    beside= # a program of the test's that is to end with it
+    trap '[ -z "$beside" ] || kill "$beside"; exec 7>&-; wait "$server" || true' EXIT
     while ! [ -s ready ]; do
         kill -0 "$server" || fail 'vsphere-sim ended'
         sleep 0.1
