@@ -151,16 +151,18 @@ static int take_value(const struct reading *reading, const struct key *key,
     VD_FREE char *text = strndup(value->start, length_of(value));
     uint64_t number = 0;
 
-    forget(reading->settings, key->setting);
     if (!text)
         return VD_E_NO_MEMORY;
-    if (text[0] == '\0')
+    if (text[0] == '\0') {
+        forget(reading->settings, key->setting);
         return VD_OK;
+    }
     if (key->kind != TEXT && !take_number(text, key->kind == SWITCH ? 1 : UINT64_MAX, &number)) {
         tell(reading, "%s is '%.*s', expected %s", key->name, shown(value), value->start,
              key->kind == SWITCH ? "0 or 1" : "a number");
         return VD_OK;
     }
+    forget(reading->settings, key->setting);
     reading->settings->texts[key->setting] = VD_TAKE_PTR(text);
     reading->settings->numbers[key->setting] = number;
     return VD_OK;

@@ -83,6 +83,17 @@ VD_TEST(what_is_wrong_with_a_line_is_told_and_the_line_not_used)
     }
 }
 
+VD_TEST(a_bad_line_leaves_an_earlier_good_one)
+{
+    SETTINGS settings = {0};
+    struct told told;
+    parse(&settings, "vixDiskLib.nfc.ReadTimeoutsMs = 5\nvixDiskLib.nfc.ReadTimeoutsMs = soon\n",
+          true, &told);
+    check_str_eq(told.text,
+                 "text, line 2: vixDiskLib.nfc.ReadTimeoutsMs is 'soon', expected a number\n");
+    check_u64_eq(vd_settings_number(&settings, VD_SETTING_READ_MS, 1), 5);
+}
+
 VD_TEST(lines_of_other_products_are_passed_over_unless_every_line_counts)
 {
     SETTINGS settings = {0};
