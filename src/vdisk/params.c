@@ -120,9 +120,9 @@ static const char *credential_fault(const struct vdisk_params *params)
     return params->password && !params->user ? "a password is given without a user" : NULL;
 }
 
-static const char *params_fault(const struct vdisk_params *params)
+static const char *params_fault(const struct vdisk_params *params, bool of_machine)
 {
-    if (!params->path && !params->fcd_id && !params->vmx_spec)
+    if (!params->path && !params->fcd_id && !(of_machine && params->vmx_spec))
         return "no path is given";
     if (!vd_native_params_remote(params))
         return NULL;
@@ -135,7 +135,7 @@ static const char *params_fault(const struct vdisk_params *params)
     return credential_fault(params);
 }
 
-static int check(const struct vdisk_params *params, struct vdisk_error *err)
+static int check(const struct vdisk_params *params, bool of_machine, struct vdisk_error *err)
 {
     if (params->reserved != 0 || params->flags & ~(uint32_t)KNOWN_FLAGS)
         return vd_native_fail(err, VD_E_INVALID_ARG,
@@ -148,15 +148,15 @@ static int check(const struct vdisk_params *params, struct vdisk_error *err)
                               "opening '%s': settings are for the built-in engine; a VixDiskLib in "
                               "'libdir' reads them from a config_file",
                               vd_native_params_name(params));
-    const char *fault = params_fault(params);
+    const char *fault = params_fault(params, of_machine);
     if (fault)
         return vd_native_fail(err, VD_E_INVALID_ARG, "opening '%s': %s",
                               vd_native_params_name(params), fault);
     return 0;
 }
 
-int vd_native_params_take(const struct vdisk_params *from, struct vdisk_params *ret,
-                          struct vdisk_error *err)
+int vd_native_params_take(const struct vdisk_params *from, bool of_machine,
+                          struct vdisk_params *ret, struct vdisk_error *err)
 {
     static const struct sized sized = {
         .what = "params",
@@ -167,7 +167,7 @@ int vd_native_params_take(const struct vdisk_params *from, struct vdisk_params *
     if (r < 0)
         return r;
     if (own_strings(ret))
-        r = check(ret, err);
+        r = check(ret, of_machine, err);
     else
         r = vd_native_fail(err, VD_E_NO_MEMORY, "copying the params: out of memory");
     if (r < 0)

@@ -9,10 +9,10 @@
 #include "vdisk/export.h"
 
 /* A copy with strings of its own, NULL for those that are empty. Checks what needs no provider:
- * sizes, flags, and that what a connection needs is there. The copy holds nothing after a failure.
- */
-VD_MUST_CHECK int vd_native_params_take(const struct vdisk_params *from, struct vdisk_params *ret,
-                                        struct vdisk_error *err);
+ * sizes, flags, and that what a connection needs is there: a path too, unless they are those
+ * `of_machine`, not of a disk of it. The copy holds nothing after a failure. */
+VD_MUST_CHECK int vd_native_params_take(const struct vdisk_params *from, bool of_machine,
+                                        struct vdisk_params *ret, struct vdisk_error *err);
 /* Wipes and frees the strings. */
 void vd_native_params_done(struct vdisk_params *params);
 

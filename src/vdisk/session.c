@@ -55,7 +55,7 @@ int vd_native_session_begin(struct vd_native_session *session, const struct vdis
                             enum vd_native_step goal, struct vdisk_error *err)
 {
     *session = (struct vd_native_session){.reached = goal};
-    int r = vd_native_params_take(params, &session->params, err);
+    int r = vd_native_params_take(params, goal == VD_NATIVE_LOADED, &session->params, err);
     if (r < 0)
         return r;
     session->provider = session->params.libdir ? &vd_native_vix_disk : &vd_native_engine;

@@ -14,8 +14,9 @@ struct vd_native_session {
     enum vd_native_step reached;
 };
 
-/* Goes as far as `goal`. When a step fails those before it are undone, in reverse order, and its
- * failure is the one told; what fails meanwhile goes to the log. */
+/* Goes as far as `goal`: VD_NATIVE_LOADED for a machine, further for a disk. When a step fails
+ * those before it are undone, in reverse order, and its failure is the one told; what fails
+ * meanwhile goes to the log. */
 VD_MUST_CHECK int vd_native_session_begin(struct vd_native_session *session,
                                           const struct vdisk_params *params,
                                           enum vd_native_step goal, struct vdisk_error *err);

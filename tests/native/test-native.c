@@ -425,6 +425,7 @@ VD_TEST(params_that_make_no_sense_are_refused)
     }
     static const struct fault faults[] = {
         {PARAMS(.path = ""), "no path is given"},
+        {PARAMS(.server = "s", .user = "u", .password = "p", .vmx_spec = "m"), "no path is given"},
         {PARAMS(.path = "a", .flags = 8), "flags are 0x8"},
         {PARAMS(.path = "a", .reserved = 1), "reserved is 1"},
         {PARAMS(.path = "a", .vmx_spec = "moref=vm-1"), "but no server"},
