@@ -108,8 +108,9 @@ enum vdisk_flag {
  * long to wait (milliseconds), buffers of a host, certificates, which lines the log gets. The
  * built-in engine takes them for this disk alone, from the config_file, which is read completely
  * when the disk is opened, and from `settings`, which count where both have one. What is wrong with
- * a line of the file is a warning in the log, and the line is not used; what is wrong with one of
- * `settings`, an unknown name or a bad value, is VDISK_E_INVALID_ARG.
+ * a line of the file is a warning in the log, and the line is not used, and so is a file that
+ * cannot be read; what is wrong with one of `settings`, an unknown name or a bad value, is
+ * VDISK_E_INVALID_ARG.
  *
  * The built-in engine takes a password or a cookie. It trusts a server by its thumbprint, or by the
  * authorities this machine trusts where none is given. Of transports it has "nbdssl" and "nbd".

@@ -14,12 +14,18 @@ static void log_problem(void *data, const char *sentence)
     vd_log(vd_native_log(), VD_LOG_WARNING, "%s; the line is not used", sentence);
 }
 
+/* One that cannot be read costs its settings, not the disk, as with a VixDiskLib. */
 static int read_file(const char *path, struct vd_settings *settings, struct vdisk_error *err)
 {
     const struct vd_settings_reader reader = {.problem = log_problem};
     struct vd_error told = VD_ERROR_INIT;
     int r = vd_settings_read(settings, path, &reader, &told);
-    return r < 0 ? vd_native_fail_from(err, r, &told) : 0;
+    if (r == VD_E_NO_MEMORY)
+        return vd_native_fail_from(err, r, &told);
+    if (r < 0)
+        vd_log(vd_native_log(), VD_LOG_WARNING, "%s; its settings are not used",
+               vd_error_message(&told, r));
+    return 0;
 }
 
 /* The first one is the one told. */
