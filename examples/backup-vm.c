@@ -123,7 +123,7 @@ int main(int argc, char **argv)
     static struct backup backup = {.params = VDISK_PARAMS_INIT};
     struct vdisk_params *params = &backup.params;
     struct vdisk_error error;
-    char *port, *snapshot;
+    char *port, *snapshot = NULL;
     int r;
 
     if (argc != 4 || chdir(argv[3]) < 0)
@@ -139,13 +139,14 @@ int main(int argc, char **argv)
     params->thumbprint = getenv("VM_THUMBPRINT");
     if (vdisk_vm_track_changes(params, 1, &error) < 0)
         warnx("%s", error.text); /* then every copy is a whole one */
-    if (vdisk_vm_snapshot(params, "backup", &snapshot, &error) < 0)
-        errx(1, "%s", error.text);
+    r = vdisk_vm_snapshot(params, "backup", &snapshot, &error);
     params->snapshot = snapshot;
-    r = vdisk_vm_disks(params, backup_disk, &backup, &error);
+    if (r == 0)
+        r = vdisk_vm_disks(params, backup_disk, &backup, &error);
     if (r < 0 && error.code != VDISK_OK)
         warnx("%s", error.text);
-    if (vdisk_vm_remove_snapshot(params, &error) < 0)
+    /* It may have been made, although the call that makes it failed. */
+    if (snapshot && vdisk_vm_remove_snapshot(params, &error) < 0)
         errx(1, "%s", error.text);
     vdisk_free(snapshot);
     if (r == 0)
