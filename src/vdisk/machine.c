@@ -50,6 +50,11 @@ static int end(struct vd_native_session *session, int r, const struct vd_error *
     return r < 0 ? r : ended;
 }
 
+static const char *known(const char *text)
+{
+    return text && text[0] != '\0' ? text : NULL;
+}
+
 static int tell_disks(const struct vd_vsphere_vm *vm, vdisk_vm_disk_fn *found, void *data)
 {
     int answer = 0;
@@ -58,8 +63,8 @@ static int tell_disks(const struct vd_vsphere_vm *vm, vdisk_vm_disk_fn *found, v
         const struct vdisk_vm_disk told = {
             .size = sizeof told,
             .path = disk->chain ? disk->chain[0] : NULL,
-            .label = disk->label,
-            .uuid = disk->uuid,
+            .label = known(disk->label),
+            .uuid = known(disk->uuid),
             .change_id = disk->change_id,
             .capacity_bytes = disk->capacity_bytes,
             .in_snapshots = disk->snapshottable,
