@@ -100,15 +100,6 @@ int vd_machine_snapshot(const struct vd_vsphere_vm *vm, const char *text,
 
 /* --- disks --- */
 
-static const char *file_of_chain(const struct vd_vsphere_disk *disk, const char *path)
-{
-    for (char **file = disk->chain; file && *file; file++) {
-        if (strcmp(*file, path) == 0)
-            return *file;
-    }
-    return NULL;
-}
-
 static bool is_called(const struct vd_vsphere_disk *disk, size_t index, const char *text)
 {
     char number[32];
@@ -128,7 +119,7 @@ static const struct vd_vsphere_disk *find_disk(const struct vd_vsphere_vm *vm, c
 {
     for (size_t i = 0; i < vm->disk_count; i++) {
         const struct vd_vsphere_disk *disk = &vm->disks[i];
-        const char *path = text ? file_of_chain(disk, text) : NULL;
+        const char *path = text ? vd_vsphere_disk_file(disk, text) : NULL;
         bool called = text ? is_called(disk, i, text) : vm->disk_count == 1;
 
         if (!path && called && disk->chain)

@@ -368,11 +368,18 @@ void vd_vsphere_vm_free(struct vd_vsphere_vm *vm)
     free(vm);
 }
 
+const char *vd_vsphere_disk_file(const struct vd_vsphere_disk *disk, const char *path)
+{
+    for (char *const *link = disk->chain; link && *link; link++)
+        if (strcmp(*link, path) == 0)
+            return *link;
+    return NULL;
+}
+
 const struct vd_vsphere_disk *vd_vsphere_vm_disk(const struct vd_vsphere_vm *vm, const char *path)
 {
     for (size_t i = 0; i < vm->disk_count; i++)
-        for (char *const *link = vm->disks[i].chain; *link; link++)
-            if (strcmp(*link, path) == 0)
-                return &vm->disks[i];
+        if (vd_vsphere_disk_file(&vm->disks[i], path))
+            return &vm->disks[i];
     return NULL;
 }

@@ -93,6 +93,8 @@ struct vd_vsphere_vm {
 VD_MUST_CHECK int vd_vsphere_vm_get(struct vd_vsphere *session, const char *vm_moid,
                                     const char *snapshot, struct vd_vsphere_vm **ret,
                                     struct vd_error *err);
+/* The file `path` as the disk's chain has it; NULL: it has none such. */
+const char *vd_vsphere_disk_file(const struct vd_vsphere_disk *disk, const char *path);
 /* The disk that has the file `path` ("[ds] dir/x.vmdk") in its chain; NULL: none. */
 const struct vd_vsphere_disk *vd_vsphere_vm_disk(const struct vd_vsphere_vm *vm, const char *path);
 void vd_vsphere_vm_free(struct vd_vsphere_vm *vm);
