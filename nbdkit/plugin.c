@@ -398,7 +398,7 @@ static int open_remote(void)
     r = connect_remote(&err);
     atomic_store(&connecting, false);
     leave();
-    while (r == VD_E_CANCELLED)
+    while (r == VD_E_CANCELLED && vd_net_stop_asked(&remote.stop))
         (void)pause();
     return result(&err, r);
 }
