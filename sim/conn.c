@@ -168,7 +168,7 @@ static uint64_t bytes_before(const struct sim_conn *conn, const struct sim_packe
 
     if (value < 0 || (by_answer && (uint64_t)value != conn->sent_packets + 1))
         return UINT64_MAX;
-    uint64_t at = by_answer ? packet->size / 2 : (uint64_t)value;
+    uint64_t at = by_answer ? bytes_of(packet) / 2 : (uint64_t)value;
     uint64_t sent = by_answer ? conn->sent_of_first : conn->sent_bytes;
     return at > sent ? at - sent : 0;
 }
