@@ -36,8 +36,8 @@ struct sim_front {
     pthread_mutex_t lock; /* writing to fd */
     pthread_mutex_t told_lock;
     pthread_cond_t told_changed;
-    uint64_t told,
-        struck; /* told_lock: faults changed so far, and what the last of them had done */
+    const char *asked; /* told_lock: the fault that is waited for; NULL: none, or it was told */
+    uint64_t struck;   /* told_lock: what it had done */
 };
 
 struct request {
@@ -64,12 +64,17 @@ static void send_json(struct sim_front *front, const json_t *json)
     pthread_mutex_unlock(&front->lock);
 }
 
+/* An answer that comes when nobody waits for it any more is none to the next question. */
 static void note_told(struct sim_front *front, const json_t *line)
 {
+    const char *name = json_string_value(json_object_get(line, "told"));
+
     pthread_mutex_lock(&front->told_lock);
-    front->told++;
-    front->struck = (uint64_t)json_integer_value(json_object_get(line, "struck"));
-    pthread_cond_signal(&front->told_changed);
+    if (name && front->asked && strcmp(name, front->asked) == 0) {
+        front->asked = NULL;
+        front->struck = (uint64_t)json_integer_value(json_object_get(line, "struck"));
+        pthread_cond_signal(&front->told_changed);
+    }
     pthread_mutex_unlock(&front->told_lock);
 }
 
@@ -84,12 +89,13 @@ uint64_t sim_front_fault(struct sim_front *front, const char *name, json_t *valu
     (void)clock_gettime(CLOCK_REALTIME, &until); /* cannot fail for this clock */
     until.tv_sec += TOLD_S;
     pthread_mutex_lock(&front->told_lock);
-    uint64_t before = front->told;
+    front->asked = name;
     send_json(front, event);
-    while (front->told == before && number == 0)
+    while (front->asked && number == 0)
         number = pthread_cond_timedwait(&front->told_changed, &front->told_lock, &until);
-    if (front->told != before)
+    if (!front->asked)
         struck = front->struck;
+    front->asked = NULL;
     pthread_mutex_unlock(&front->told_lock);
     json_decref(event);
     return struck;
