@@ -112,8 +112,8 @@ static int check_disk(const struct cli_args *args, struct vd_error *err)
     return cli_disk_open(args, args->operands[0], &disk, err);
 }
 
-/* nbdkit logs in by itself, with the password that was good here. */
-static int hand_on(const struct cli_args *args, int *ret_password, struct vd_error *err)
+/* nbdkit logs in by itself, with the password that was good here, or takes the same session. */
+static int hand_on(const struct cli_args *args, int *ret_secret, struct vd_error *err)
 {
     VD_CLEANUP(vd_url_done) struct vd_url url = {0};
     int r;
@@ -121,14 +121,14 @@ static int hand_on(const struct cli_args *args, int *ret_password, struct vd_err
     if (!is_url(args))
         return VD_OK;
     r = vd_url_parse(args->operands[0], VD_URL_DISK, &url, err);
-    if (r == VD_OK && !args->session_file)
-        r = cli_connection_hand_on(&url, ret_password, err);
+    if (r == VD_OK)
+        r = cli_connection_hand_on(&url, ret_secret, err);
     cli_machine_disks_end();
     cli_connections_end();
     return r;
 }
 
-static int prepare(const struct cli_args *args, struct cli_nbdkit *nbdkit, int *ret_password,
+static int prepare(const struct cli_args *args, struct cli_nbdkit *nbdkit, int *ret_secret,
                    struct vd_error *err)
 {
     int r = check_options(args, err);
@@ -136,7 +136,7 @@ static int prepare(const struct cli_args *args, struct cli_nbdkit *nbdkit, int *
     if (r == VD_OK)
         r = check_disk(args, err);
     if (r == VD_OK)
-        r = hand_on(args, ret_password, err);
+        r = hand_on(args, ret_secret, err);
     if (r == VD_OK)
         r = check_files(args, err);
     if (r == VD_OK)
@@ -175,17 +175,14 @@ static void number(struct words *words, const char *key, int value)
     parameter(words, key, text);
 }
 
-static void url_words(const struct cli_args *args, int password, struct words *words)
+static void url_words(const struct cli_args *args, int secret, struct words *words)
 {
     parameter(words, "url", args->operands[0]);
     if (cli_given(args, OPT_WRITABLE))
         parameter(words, "writable", "true");
     if (args->thumbprint)
         parameter(words, "thumbprint", args->thumbprint);
-    if (args->session_file)
-        parameter(words, "session-file", args->session_file);
-    else
-        number(words, "password-fd", password);
+    number(words, args->session_file ? "session-fd" : "password-fd", secret);
 }
 
 static void disk_words(const struct cli_args *args, struct words *words)
@@ -210,8 +207,8 @@ static void disk_words(const struct cli_args *args, struct words *words)
         parameter(words, "parent-dir", args->parent_dirs[i]);
 }
 
-/* `password` and `end`: descriptors it inherits. */
-static void all_words(const struct cli_args *args, const struct cli_nbdkit *nbdkit, int password,
+/* `secret` and `end`: descriptors it inherits. */
+static void all_words(const struct cli_args *args, const struct cli_nbdkit *nbdkit, int secret,
                       int end, struct words *words)
 {
     pair(words, "nbdkit", "--foreground");
@@ -225,7 +222,7 @@ static void all_words(const struct cli_args *args, const struct cli_nbdkit *nbdk
         pair(words, "--run", args->run);
     word(words, nbdkit->plugin);
     if (is_url(args))
-        url_words(args, password, words);
+        url_words(args, secret, words);
     else
         disk_words(args, words);
     number(words, "end-fd", end);
@@ -269,8 +266,7 @@ static int end_pipe(int *ret_given, int *ret_kept, struct vd_error *err)
     return VD_OK;
 }
 
-static enum cli_exit serve(const struct cli_args *args, const struct cli_nbdkit *nbdkit,
-                           int password)
+static enum cli_exit serve(const struct cli_args *args, const struct cli_nbdkit *nbdkit, int secret)
 {
     VD_CLEANUP(words_done) struct words words = {.count = 0};
     VD_CLOSE int kept = -1;  /* closed, by us or by our end, it ends the server */
@@ -281,7 +277,7 @@ static enum cli_exit serve(const struct cli_args *args, const struct cli_nbdkit 
 
     if (r < 0)
         return cli_fail(&err, r);
-    all_words(args, nbdkit, password, given, &words);
+    all_words(args, nbdkit, secret, given, &words);
     if (words.failed)
         return cli_fail(&err, vd_error_set(&err, VD_E_NO_MEMORY, "no memory to run nbdkit"));
     (void)umask(S_IRWXG | S_IRWXO); /* who may reach the socket may read the disk */
@@ -293,13 +289,13 @@ static enum cli_exit serve(const struct cli_args *args, const struct cli_nbdkit 
 
 enum cli_exit cmd_serve(const struct cli_args *args)
 {
-    VD_CLOSE int password = -1;
+    VD_CLOSE int secret = -1;
     struct vd_error err = VD_ERROR_INIT;
     struct cli_nbdkit nbdkit = {.tls = false};
-    int r = prepare(args, &nbdkit, &password, &err);
+    int r = prepare(args, &nbdkit, &secret, &err);
 
     if (r < 0)
         return cli_fail(&err, r);
     cli_warnings_end(true); /* not when the server ends */
-    return serve(args, &nbdkit, password);
+    return serve(args, &nbdkit, secret);
 }

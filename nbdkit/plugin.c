@@ -44,7 +44,8 @@ static struct {
     char *password_file;
     char *session_file;
     int password_fd; /* -1: none */
-} config = {.end_fd = -1, .password_fd = -1};
+    int session_fd;  /* -1: none */
+} config = {.end_fd = -1, .password_fd = -1, .session_fd = -1};
 
 static struct vd_export served;
 static struct remote remote = {.stop = VD_NET_STOP_INIT}; /* of a URL */
@@ -200,6 +201,14 @@ static int plugin_config(const char *key, const char *value)
         {"session-file", &config.session_file},
         {"thumbprint", &remote.thumbprint},
     };
+    const struct {
+        const char *key;
+        int *fd;
+    } fds[] = {
+        {"password-fd", &config.password_fd},
+        {"session-fd", &config.session_fd},
+        {"end-fd", &config.end_fd},
+    };
 
     if (strcmp(key, "file") == 0 || strcmp(key, "disk") == 0)
         return set_path(value);
@@ -207,51 +216,58 @@ static int plugin_config(const char *key, const char *value)
         if (strcmp(key, texts[i].key) == 0)
             return set_text(texts[i].text, key, value);
     }
-    if (strcmp(key, "password-fd") == 0)
-        return nbdkit_parse_int("password-fd", value, &config.password_fd);
+    for (size_t i = 0; i < VD_ARRAY_SIZE(fds); i++) {
+        if (strcmp(key, fds[i].key) == 0)
+            return nbdkit_parse_int(key, value, fds[i].fd);
+    }
     if (strcmp(key, "format") == 0)
         return set_format(value);
     if (strcmp(key, "parent-dir") == 0)
         return add_parent_dir(value);
     if (strcmp(key, "writable") == 0)
         return set_writable(value);
-    if (strcmp(key, "end-fd") == 0)
-        return nbdkit_parse_int("end-fd", value, &config.end_fd);
     return set_boolean(key, value);
+}
+
+static int read_descriptor(int fd, struct vd_error *err)
+{
+    char name[32];
+    int r;
+
+    (void)snprintf(name, sizeof name, "descriptor %d", fd);
+    r = vd_secret_from_fd(fd, name, NULL, &remote.secret, err);
+    (void)close(fd); /* what nbdkit runs shall not inherit it */
+    return r;
 }
 
 static int read_password(struct vd_error *err)
 {
     const char *value = getenv("VDISK_PASSWORD");
-    char name[32];
-    int r;
 
-    if (config.password_fd >= 0) {
-        (void)snprintf(name, sizeof name, "descriptor %d", config.password_fd);
-        r = vd_secret_from_fd(config.password_fd, name, NULL, &remote.secret, err);
-        (void)close(config.password_fd); /* what nbdkit runs shall not inherit it */
-        return r;
-    }
+    if (config.password_fd >= 0)
+        return read_descriptor(config.password_fd, err);
     if (config.password_file)
         return vd_secret_from_file(config.password_file, &plugin_log, NULL, &remote.secret, err);
     if (value)
         return vd_secret_from_value("VDISK_PASSWORD", value, &remote.secret, err);
     return vd_error_set(err, VD_E_LOGIN,
                         "no password for '%s' at '%s': use password-file=, password-fd= or "
-                        "VDISK_PASSWORD, or session-file=",
+                        "VDISK_PASSWORD, or session-file= or session-fd=",
                         remote.url.user ? remote.url.user : "", remote.url.host);
 }
 
 static int read_secret(struct vd_error *err)
 {
-    remote.is_session = config.session_file != NULL;
-    if (remote.is_session)
+    remote.is_session = config.session_file || config.session_fd >= 0;
+    if (config.session_fd >= 0)
+        return read_descriptor(config.session_fd, err);
+    if (config.session_file)
         return vd_secret_from_file(config.session_file, &plugin_log, NULL, &remote.secret, err);
     if (remote.url.user)
         return read_password(err);
     return vd_error_set(err, VD_E_LOGIN,
                         "no user for '%s'; write vsphere://USER@%s/..., or give a session with "
-                        "session-file=",
+                        "session-file= or session-fd=",
                         remote.url.host, remote.url.host);
 }
 
@@ -268,16 +284,16 @@ static int prepare_remote(void)
 
 static int plugin_config_complete(void)
 {
-    bool of_url =
-        config.password_file || config.session_file || config.password_fd >= 0 || remote.thumbprint;
+    bool of_url = config.password_file || config.session_file || config.password_fd >= 0 ||
+                  config.session_fd >= 0 || remote.thumbprint;
 
     if (config.path && config.url)
         nbdkit_error("two disks are named, expected one: '%s' and '%s'", config.path, config.url);
     else if (!config.path && !config.url)
         nbdkit_error("no disk is named: file=DISK or url=URL is missing");
     else if (config.path && of_url)
-        nbdkit_error("password-file, password-fd, session-file and thumbprint are for a disk of a "
-                     "server (url=), and '%s' is none",
+        nbdkit_error("password-file, password-fd, session-file, session-fd and thumbprint are for "
+                     "a disk of a server (url=), and '%s' is none",
                      config.path);
     else
         return config.url ? prepare_remote() : 0;
@@ -296,7 +312,8 @@ static int plugin_config_complete(void)
     "allow-devices=true Allow extents that are block devices.\n"                               \
     "unbuffered=true    Read and write past the page cache.\n"                                 \
     "password-file=<FILE> The password of a server; or password-fd=<FD>, or VDISK_PASSWORD.\n" \
-    "session-file=<FILE> The cookie of a session with it, in place of a password.\n"           \
+    "session-file=<FILE> The cookie of a session with it, in place of a password; or\n"        \
+    "                   session-fd=<FD>.\n"                                                    \
     "thumbprint=<HEX>   Of its certificate, where the URL has none; or VDISK_THUMBPRINT.\n"    \
     "end-fd=<FD>        End the server in order when reading this file descriptor ends."
 

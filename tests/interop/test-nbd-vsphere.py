@@ -235,6 +235,13 @@ def a_session_of_the_callers(folder):
         (folder / "cookie").chmod(0o600)
         with serving(folder, disk_of(sim), "--session-file", "cookie") as server:
             expect(served_bytes(server.uri) == sim.data, "it reads something else")
+        reading, writing = os.pipe()  # as from <(...): it can be read once
+        os.write(writing, (sim.client.cookie + "\n").encode())
+        os.close(writing)
+        cookie = f"/proc/{os.getpid()}/fd/{reading}"
+        with serving(folder, disk_of(sim), "--session-file", cookie) as server:
+            expect(served_bytes(server.uri) == sim.data, "it reads something else")
+        os.close(reading)
         sim.is_as_before()  # with the client's own session, which is still good
 
 
@@ -388,6 +395,7 @@ def plugin_parameters(folder):
         ([url, "password-file=missing"], "cannot open 'missing'"),
         ([url, "session-file=missing"], "cannot open 'missing'"),
         ([url, "password-fd=77"], "descriptor 77"),
+        ([url, "session-fd=78"], "descriptor 78"),
         ([url, "password-fd=x"], "password-fd: "),
         (["vsphere://127.0.0.1:1/web", "password-file=d.raw"], "no user for '127.0.0.1'"),
         ([url + "?ca=missing.pem"], "missing.pem"),
