@@ -18,6 +18,10 @@ struct connection {
     char *user; /* or NULL */
     char *host;
     uint16_t port;
+    char *thumbprint; /* or NULL */
+    char *ca_file;    /* or NULL */
+    bool unverified;
+    bool legacy;
     struct vd_secret secret; /* what was logged in with */
 };
 
@@ -48,10 +52,19 @@ static bool same_text(const char *a, const char *b)
     return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
-static struct connection *find(const struct vd_url *url)
+static bool same_trust(const struct connection *connection, const struct vd_tls_trust *trust)
+{
+    return same_text(connection->thumbprint, trust->thumbprint) &&
+           same_text(connection->ca_file, trust->ca_file) &&
+           connection->unverified == trust->unverified && connection->legacy == trust->legacy;
+}
+
+/* `trust`: NULL: any. Another one makes another session: the server may not be the same then. */
+static struct connection *find(const struct vd_url *url, const struct vd_tls_trust *trust)
 {
     for (struct connection *c = connections; c; c = c->next) {
-        if (same_text(c->user, url->user) && same_text(c->host, url->host) && c->port == url->port)
+        if (same_text(c->user, url->user) && same_text(c->host, url->host) &&
+            c->port == url->port && (!trust || same_trust(c, trust)))
             return c;
     }
     return NULL;
@@ -64,6 +77,8 @@ static void connection_free(struct connection *connection)
     vd_vsphere_free(connection->session);
     free(connection->user);
     free(connection->host);
+    free(connection->thumbprint);
+    free(connection->ca_file);
     vd_secret_wipe(&connection->secret);
     free(connection);
 }
@@ -82,15 +97,37 @@ static int get_secret(const struct cli_args *args, const struct vd_url *url, str
                         url->host, url->host);
 }
 
+static bool copy(const char *text, char **ret)
+{
+    *ret = text ? strdup(text) : NULL;
+    return !text || *ret;
+}
+
+static struct connection *connection_new(const struct vd_url *url, const struct vd_tls_trust *trust)
+{
+    VD_CLEANUP(connection_free_cleanup) struct connection *made = calloc(1, sizeof *made);
+
+    if (!made || !copy(url->host, &made->host) || !copy(url->user, &made->user) ||
+        !copy(trust->thumbprint, &made->thumbprint) || !copy(trust->ca_file, &made->ca_file))
+        return NULL;
+    made->port = url->port;
+    made->unverified = trust->unverified;
+    made->legacy = trust->legacy;
+    return VD_TAKE_PTR(made);
+}
+
+/* Nobody is asked twice for one password. */
 static int log_in(const struct cli_args *args, const struct vd_url *url, struct connection *made,
                   struct vd_error *err)
 {
+    const struct connection *known = find(url, NULL);
     struct vd_login login = login_of(args, url);
-    struct vd_tls_trust trust;
-    int r = vd_login_trust(&login, &trust, err); /* before anybody is asked for a password */
+    int r = VD_OK;
 
     login.secret = &made->secret;
-    if (r == VD_OK)
+    if (known)
+        made->secret = known->secret;
+    else
         r = get_secret(args, url, &made->secret, err);
     return r < 0 ? r : vd_login_run(&login, &made->session, err);
 }
@@ -99,22 +136,21 @@ int cli_connect(const struct cli_args *args, const struct vd_url *url, struct vd
                 struct vd_error *err)
 {
     VD_CLEANUP(connection_free_cleanup) struct connection *made = NULL;
-    const struct connection *known = find(url);
-    int r;
+    const struct connection *known;
+    struct vd_tls_trust trust;
+    int r = cli_connection_trust(args, url, &trust, err); /* before a password is asked for */
 
+    if (r < 0)
+        return r;
+    known = find(url, &trust);
     if (known) {
         *ret = known->session;
         return VD_OK;
     }
-    made = calloc(1, sizeof *made);
-    if (made) {
-        made->host = strdup(url->host);
-        made->user = url->user ? strdup(url->user) : NULL;
-        made->port = url->port;
-    }
-    cli_interrupt_catch(); /* whatever comes from here on is logged out of */
-    if (!made || !made->host || (url->user && !made->user))
+    made = connection_new(url, &trust);
+    if (!made)
         return vd_error_set(err, VD_E_NO_MEMORY, "out of memory for a connection");
+    cli_interrupt_catch(); /* whatever comes from here on is logged out of */
     r = log_in(args, url, made, err);
     if (r < 0)
         return r;
@@ -126,7 +162,7 @@ int cli_connect(const struct cli_args *args, const struct vd_url *url, struct vd
 
 int cli_connection_hand_on(const struct vd_url *url, int *ret_fd, struct vd_error *err)
 {
-    const struct connection *known = find(url);
+    const struct connection *known = find(url, NULL);
     VD_CLOSE int from = -1;
     VD_CLOSE int to = -1;
     size_t length;
@@ -141,7 +177,7 @@ int cli_connection_hand_on(const struct vd_url *url, int *ret_fd, struct vd_erro
     /* A pipe that is empty takes PIPE_BUF bytes, which a secret is not longer than, at once. */
     if (write(to, known->secret.text, length) != (ssize_t)length || write(to, "\n", 1) != 1 ||
         fcntl(from, F_SETFD, 0) < 0)
-        return vd_error_set_errno(err, errno, "cannot hand on the password");
+        return vd_error_set_errno(err, errno, "cannot hand on the secret");
     *ret_fd = from;
     from = -1;
     return VD_OK;

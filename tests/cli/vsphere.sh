@@ -367,7 +367,7 @@ EOF
 test_trust() {
     local right sha1
 
-    sim
+    sim --powered-off
     right=$VDISK_THUMBPRINT
     sha1=$(jq -r .thumbprint ready)
     unset VDISK_THUMBPRINT
@@ -381,6 +381,10 @@ test_trust() {
     VDISK_THUMBPRINT=$sha1 vdisk vm list "$url" | grep -q web
     # The URL says more than the option, and that more than the environment.
     fails_with 'is not trusted' vm list --thumbprint "$sha1" "$url?thumbprint=$(printf 'AB%.0s' {1..20})"
+    # Of two URLs each one counts, also where the server is the same.
+    vdisk compare "$url/web/1?insecure=1" "$url/web/1?thumbprint=${right//:/}"
+    fails_with 'is not trusted' compare "$url/web/1?insecure=1" \
+        "$url/web/1?thumbprint=$(printf 'AB%.0s' {1..20})"
 }
 
 # checks NAME: the outcome of a check in the file report.
