@@ -54,19 +54,36 @@ class Server:
         return said
 
 
+def wait_for_line(ready, is_over=lambda: False):
+    """Until `ready`, a file, has one: nbdkit writes its number when it serves, in the background
+    behind its parent's back. Whether it came."""
+    end = time.monotonic() + 60
+    while not (ready.exists() and ready.read_text().endswith("\n")):
+        if is_over() or time.monotonic() > end:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+def in_background(folder, *words):
+    """nbdkit with the plugin alone, in the background: its socket and its process."""
+    socket, ready = folder / "s", folder / "ready"
+    subprocess.run(["nbdkit", "-U", socket, "-P", ready, PLUGIN, *words], cwd=folder,
+                   env=environment(), check=True, timeout=60)
+    expect(wait_for_line(ready), "nbdkit did not write its number")
+    return socket, int(ready.read_text())
+
+
 def started(folder, argv, ready):
     """Runs the server until `ready`, a file, has content."""
     with open(folder / "server.err", "wb") as err:
         process = subprocess.Popen([str(word) for word in argv], stdin=subprocess.DEVNULL,
                                    stdout=err, stderr=err, env=environment(), cwd=folder)
-    end = time.monotonic() + 60
-    while not (ready.exists() and ready.read_text().endswith("\n")):
-        if process.poll() is not None or time.monotonic() > end:
-            process.kill()
-            process.wait()
-            said = (folder / "server.err").read_text(errors="replace")
-            raise Failed(f"`{' '.join(map(str, argv))}` does not serve: {said[:600]}")
-        time.sleep(0.005)
+    if not wait_for_line(ready, lambda: process.poll() is not None):
+        process.kill()
+        process.wait()
+        said = (folder / "server.err").read_text(errors="replace")
+        raise Failed(f"`{' '.join(map(str, argv))}` does not serve: {said[:600]}")
     return process
 
 

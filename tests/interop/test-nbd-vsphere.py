@@ -25,7 +25,8 @@ except ImportError:  # the module belongs to the system's own interpreter
 
 import programs
 from programs import VDISK, good, need, run, vdisk, vdisk_map
-from served import PLUGIN, environment, sanitizer, served_bytes, served_map, serving, told_map
+from served import (PLUGIN, environment, in_background, sanitizer, served_bytes, served_map, serving,
+                    told_map)
 from simulated import MIB, SIZE, Simulator
 from tap import Failed, equal, expect, memory, plan
 
@@ -365,13 +366,10 @@ def plugin_alone(folder):
 def plugin_in_background(folder):
     """It forks, and goes to another folder, before it connects."""
     with simulated(folder, "--powered-off") as sim:
-        socket, ready = folder / "s", folder / "pid"
         (folder / "authority").write_bytes(
             good("openssl", "s_client", "-connect", f"127.0.0.1:{sim.port}").out)
         del os.environ["VDISK_THUMBPRINT"]
-        subprocess.run(["nbdkit", "-U", socket, "-P", ready, PLUGIN, disk_of(sim, query="?ca=authority")],
-                       cwd=folder, env=environment(), check=True, timeout=60)
-        process = int(ready.read_text())
+        socket, process = in_background(folder, disk_of(sim, query="?ca=authority"))
         try:
             expect(served_bytes(f"nbd+unix:///?socket={socket}") == sim.data, "it reads something else")
         finally:

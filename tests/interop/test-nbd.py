@@ -27,8 +27,8 @@ except ImportError:  # the module belongs to the system's own interpreter
 
 import programs
 from programs import VDISK, good, info, need, qemu_io, run, vdisk, vdisk_map
-from served import (HOLE, PLUGIN, ZERO, environment, sanitizer, served_bytes, served_map, serving,
-                    started, told_map)
+from served import (HOLE, PLUGIN, ZERO, environment, in_background, sanitizer, served_bytes,
+                    served_map, serving, started, told_map)
 from tap import equal, expect, memory, plan
 
 KIB, MIB = 1 << 10, 1 << 20
@@ -537,17 +537,9 @@ def without_tls(folder):
 def plugin_in_background(folder):
     """nbdkit leaves its folder when it goes into the background; extents are still found."""
     made(folder, "twoGbMaxExtentSparse", content())
-    env = environment()
-    ready = folder / "ready"
-    subprocess.run(["nbdkit", "-U", folder / "s", "-P", ready, PLUGIN, "d.vmdk"], cwd=folder,
-                   env=env, check=True, timeout=60)
-    deadline = time.monotonic() + 30
-    while not (ready.exists() and ready.read_text().strip()):  # written behind the parent's back
-        expect(time.monotonic() < deadline, "nbdkit did not write its number")
-        time.sleep(0.02)
-    server = int(ready.read_text())
+    place, server = in_background(folder, "d.vmdk")
     try:
-        same(served_bytes(f"nbd+unix:///?socket={folder / 's'}"), content(), "from the background")
+        same(served_bytes(f"nbd+unix:///?socket={place}"), content(), "from the background")
     finally:
         os.kill(server, signal.SIGTERM)
 
