@@ -86,15 +86,16 @@ names()
 }
 
 # Nothing is linked with these, so no tool sees them: they are loaded when a server is talked to.
+# Newer releases have them under other names.
 recommended()
 {
     local package wanted field
     for package in libvirtual-disks virtual-disks-tools; do
-        for wanted in libcurl4 libssl3 libxml2; do
+        for wanted in 'libcurl4t64 | libcurl4' 'libssl3t64 | libssl3' 'libxml2-16 | libxml2'; do
             field=$(dpkg-deb -f "$work/packages/${package}"_*.deb Recommends)
             [[ " $field," == *" $wanted,"* ]] || { echo "$package: $field"; return 1; }
             field=$(dpkg-deb -f "$work/packages/${package}"_*.deb Depends)
-            [[ $field != *"$wanted"* ]] || { echo "$package: $field"; return 1; }
+            [[ $field != *"${wanted##* }"* ]] || { echo "$package: $field"; return 1; }
         done
     done
 }
