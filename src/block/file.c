@@ -159,6 +159,8 @@ static int file_flush(struct vd_block *self, struct vd_error *err)
 {
     struct file *file = file_of(self);
     pthread_mutex_lock(&file->flush_lock);
+    if (file->flush_errno == 0)
+        file->flush_errno = vd_write_out_failed(&file->write_out);
     if (file->flush_errno == 0 && TEMP_FAILURE_RETRY(fdatasync(file->fd)) < 0)
         file->flush_errno = errno;
     int failed = file->flush_errno;

@@ -39,6 +39,14 @@ static bool note_locked(struct vd_write_out *self, uint64_t offset, uint64_t len
     return true;
 }
 
+/* What a file system, a kernel or a sandbox that cannot begin early says, and a signal: the flush
+ * does all of it then. */
+static bool is_refusal(int number)
+{
+    return number == EINVAL || number == ESPIPE || number == ENOSYS || number == EOPNOTSUPP ||
+           number == EPERM || number == EINTR;
+}
+
 void vd_write_out_wrote(struct vd_write_out *self, int fd, uint64_t offset_bytes, uint64_t length)
 {
     struct range range;
@@ -48,9 +56,16 @@ void vd_write_out_wrote(struct vd_write_out *self, int fd, uint64_t offset_bytes
     (void)pthread_mutex_lock(&self->lock);
     due = note_locked(self, offset_bytes, length, &range);
     (void)pthread_mutex_unlock(&self->lock);
-    /* It only begins the writing. A file system that cannot has its flush do all of it. */
-    if (due)
-        (void)sync_file_range(fd, (off64_t)range.start_bytes, (off64_t)range.length,
-                              SYNC_FILE_RANGE_WRITE);
+    /* It only begins the writing. */
+    if (due &&
+        sync_file_range(fd, (off64_t)range.start_bytes, (off64_t)range.length,
+                        SYNC_FILE_RANGE_WRITE) < 0 &&
+        !is_refusal(errno))
+        (void)atomic_compare_exchange_strong(&self->failed, &(int){0}, errno); /* else not first */
     errno = saved;
+}
+
+int vd_write_out_failed(struct vd_write_out *self)
+{
+    return atomic_load(&self->failed);
 }

@@ -4,15 +4,17 @@
  * the processors and the storage work at the same time and not one after the other. For files that
  * are written from front to back; a page that is written again is only stored again.
  *
- * Nothing is promised by it and nothing waited for: what is durable is what a flush says, and what
- * cannot be stored is told by that flush.
+ * Nothing is promised by it and nothing waited for: what is durable is what a flush says. A failure
+ * to store may be told to this call and to no later one (a file system that finds space only now
+ * returns it without marking the file), so it is kept, and that flush is to tell it.
  *
- * Threads: vd_write_out_wrote from any thread at once.
+ * Threads: vd_write_out_wrote and _failed from any thread at once.
  */
 #ifndef VD_BLOCK_WRITE_OUT_H
 #define VD_BLOCK_WRITE_OUT_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,6 +31,7 @@
 
 /* What was written since the kernel was told last, somewhere in [start, end). */
 struct vd_write_out {
+    atomic_int failed;    /* errno of the first failure to store; 0: none */
     pthread_mutex_t lock; /* guards the rest; not held during I/O */
     uint64_t start_bytes;
     uint64_t end_bytes;
@@ -39,5 +42,7 @@ void vd_write_out_init(struct vd_write_out *self);
 void vd_write_out_done(struct vd_write_out *self);
 /* [offset, offset + length) of the file `fd` was written, and that is not an empty range. */
 void vd_write_out_wrote(struct vd_write_out *self, int fd, uint64_t offset_bytes, uint64_t length);
+/* The errno of the first failure to store something; 0: there was none so far. It stays. */
+int vd_write_out_failed(struct vd_write_out *self);
 
 #endif

@@ -201,10 +201,15 @@ void vd_target_set_disk(struct vd_target *target)
 
 int vd_target_finish(struct vd_target *target, struct vd_error *err)
 {
+    int failed;
+
     if (target->kind == TARGET_IN_ORDER)
         return VD_OK;
-    if (fsync(target->fd) < 0)
-        return vd_error_set_errno(err, errno, "cannot flush '%s'", target->path);
+    failed = vd_write_out_failed(&target->write_out);
+    if (failed == 0 && fsync(target->fd) < 0)
+        failed = errno;
+    if (failed != 0)
+        return vd_error_set_errno(err, failed, "cannot flush '%s'", target->path);
     if (target->kind == TARGET_FILE && target->is_disk && target->options.overwrite)
         return vd_target_disk_publish(target, err);
     if (target->kind == TARGET_FILE)

@@ -142,6 +142,49 @@ VD_TEST(a_file_system_that_cannot_is_no_error)
     check_int_eq(told.calls, 2);
 }
 
+/* Space that is looked for only now and not found: no later call is told. */
+VD_TEST(the_flush_tells_what_only_the_early_storing_was_told)
+{
+    VD_CLEANUP(vd_block_free_cleanup) struct vd_block *block = NULL;
+    VD_FREE uint8_t *bytes = some_bytes(9 * MIB);
+    struct vd_error err = VD_ERROR_INIT;
+
+    forget();
+    check_code(vd_fs_open(vd_fs_host(), test_file("file", "", 0), VD_FS_WRITE | VD_FS_WRITE_OUT,
+                          &block, NULL),
+               VD_OK);
+    check_code(vd_block_flush(block, NULL), VD_OK);
+    told.fails = ENOSPC;
+    check_code(vd_block_write(block, 0, bytes, 9 * MIB, NULL), VD_OK);
+    told.fails = EIO;
+    check_code(vd_block_write(block, 0, bytes, 9 * MIB, NULL), VD_OK);
+    check_int_eq(told.calls, 2);
+    told.fails = 0;
+    for (int i = 0; i < 2; i++) {
+        check_code(vd_block_flush(block, &err), VD_E_DISK_FULL);
+        check_int_eq(err.sys_errno, ENOSPC);
+        vd_error_clear(&err);
+    }
+}
+
+VD_TEST(a_target_is_not_finished_after_a_failure_to_store_it_early)
+{
+    VD_CLEANUP(vd_target_free_cleanup) struct vd_target *target = NULL;
+    VD_FREE uint8_t *bytes = some_bytes(9 * MIB);
+    static const struct vd_target_options options;
+    struct vd_error err = VD_ERROR_INIT;
+
+    forget();
+    told.fails = EIO;
+    check_code(vd_target_open(test_path("raw"), &options, &target, NULL), VD_OK);
+    check_code(vd_target_set_size(target, 9 * MIB, NULL), VD_OK);
+    check_code(vd_target_write(target, 0, bytes, 9 * MIB, NULL), VD_OK);
+    told.fails = 0;
+    check_code(vd_target_finish(target, &err), VD_E_IO);
+    check_str_has(err.text, "cannot flush");
+    check(access(test_path("raw"), F_OK) < 0);
+}
+
 VD_TEST(a_target_is_stored_early)
 {
     VD_CLEANUP(vd_target_free_cleanup) struct vd_target *target = NULL;
