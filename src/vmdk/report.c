@@ -189,8 +189,13 @@ static int report_chain(struct report_store *store, const char *path)
 static int count_extents(struct report_store *store, struct vd_count *count, size_t index)
 {
     const struct vd_link *link = store->chain->links[index];
-    for (size_t i = 0; i < link->num_extents; i++) {
+    size_t i = count->start_sectors < link->capacity_sectors
+                   ? vd_link_extent_at(link, count->start_sectors)
+                   : link->num_extents;
+    for (; i < link->num_extents; i++) {
         const struct vd_link_extent *opened = &link->extents[i];
+        if (opened->start_sectors >= count->end_sectors)
+            break;
         struct vd_report_extent *extent = &store->base.links[index].extents[opened->line];
         if (extent->problem != NULL)
             continue;
@@ -226,20 +231,51 @@ static uint64_t largest_link(const struct vd_chain *chain)
     return largest_sectors;
 }
 
+/* Up to where, from `at` on, the link has one and the same and no file that tells it: zeros, or
+ * nothing because a file is missing. `at` where a file tells. */
+static uint64_t plain_until(const struct vd_link *link, uint64_t at)
+{
+    if (link->num_extents == 0 || at >= link->capacity_sectors)
+        return UINT64_MAX;
+    size_t index = vd_link_extent_at(link, at);
+    const struct vd_link_extent *extent = &link->extents[index];
+    uint64_t end = extent->start_sectors + extent->extent->capacity_sectors;
+    if (at < extent->start_sectors)
+        return extent->start_sectors;
+    if (at < end)
+        return extent->block == NULL ? end : at;
+    return index + 1 < link->num_extents ? extent[1].start_sectors : UINT64_MAX;
+}
+
+/* A window is as large as what is remembered of it allows. Where nothing is hidden or seen, that is
+ * nothing, and where no link has a file, a range for each link: a few lines of text make a disk of
+ * any size, and are not worth a window for each gigabyte of it. */
+static uint64_t window_end(const struct vd_chain *chain, const struct vd_count *count, uint64_t at,
+                           uint64_t end_sectors)
+{
+    uint64_t plain = UINT64_MAX;
+    if (count->num_links == 1 || at >= count->capacity_sectors)
+        return end_sectors;
+    for (size_t i = 0; i < chain->num_links; i++)
+        plain = VD_MIN(plain, plain_until(chain->links[i], at));
+    return VD_MIN(end_sectors, VD_MAX(at + VD_COUNT_WINDOW_SECTORS, plain));
+}
+
 static int count_windows(struct report_store *store, struct vd_count *count)
 {
     uint64_t end_sectors = largest_link(store->chain);
-    uint64_t window_sectors = VD_COUNT_WINDOW_SECTORS;
-    if (count->num_links == 1) /* nothing is hidden, so there is nothing to remember */
-        window_sectors = end_sectors;
-    size_t pages = COUNT_PAGES + (end_sectors > window_sectors ? count->num_links : 0);
+    uint64_t at = 0;
+    size_t pages = COUNT_PAGES;
+    if (count->num_links > 1 && end_sectors > VD_COUNT_WINDOW_SECTORS)
+        pages += count->num_links;
     vd_table_cache_limit(store->chain->cache, pages * VD_TABLE_PAGE_BYTES);
     int r = 0;
-    for (uint64_t at = 0; r >= 0 && at < end_sectors; at += window_sectors) {
-        uint64_t left_sectors = end_sectors - at;
-        r = vd_count_window(count, at, at + VD_MIN(window_sectors, left_sectors), store->err);
+    while (r >= 0 && at < end_sectors) {
+        uint64_t until = window_end(store->chain, count, at, end_sectors);
+        r = vd_count_window(count, at, until, store->err);
         if (r >= 0)
             r = count_links(store, count);
+        at = until;
     }
     return r;
 }

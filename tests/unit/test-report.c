@@ -210,6 +210,34 @@ VD_TEST(hidden_data_is_held_but_not_seen)
     check_u64_eq(report->allocated_bytes, (2 + 1 + 1) * 512); /* 1, 6 of x, 5 of y, 0 of near */
 }
 
+/* A window for each gigabyte of them would take hours. */
+VD_TEST(a_few_lines_of_text_that_make_a_huge_disk_take_no_time)
+{
+    static const char *const children[] = {
+        "RW 4 FLAT \"f\" 0\n",                                       /* all below is past its end */
+        "RW 4 FLAT \"f\" 0\nRW 18014398509481980 ZERO\n",            /* held by it */
+        "RW 4 FLAT \"f\" 0\nRW 18014398509481980 FLAT \"gone\" 0\n", /* nobody knows */
+        "RW 18014398509481979 FLAT \"gone\" 0\nRW 5 FLAT \"f\" 0\n",
+    };
+    AUTO_FILES files = new_files();
+    add_text(files, "a.vmdk", BASE "RW 18014398509481980 ZERO\nRW 4 FLAT \"g\" 0\n");
+    add_data(files, "f", 5, 'f');
+    add_data(files, "g", 4, 'g');
+    for (size_t i = 0; i < sizeof children / sizeof children[0]; i++) {
+        VD_FREE char *text = NULL;
+        check(asprintf(&text, "%sCID=2\nparentCID=1\nparentFileNameHint=\"a.vmdk\"\n%s", HEAD,
+                       children[i]) > 0);
+        add_text(files, "c.vmdk", text);
+        AUTO report = report_of(files, "c.vmdk");
+        check_u64_eq(report->num_links, 2);
+        check(report->complete == (i < 2));
+        check_u64_eq(report->links[0].extents[i == 3].data_bytes, i == 3 ? 5 * 512 : 4 * 512);
+        check_u64_eq(report->links[1].extents[1].data_bytes, 4 * 512);
+        if (i < 2)
+            check_u64_eq(report->allocated_bytes, 4 * 512);
+    }
+}
+
 VD_TEST(without_counting)
 {
     AUTO_FILES files = new_files();
