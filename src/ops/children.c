@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/path.h"
+#include "block/replace.h"
 #include "vmdk/descriptor-file.h"
 #include "vmdk/probe.h"
 
@@ -127,31 +128,44 @@ int vd_children_refuse(const struct vd_fs *fs, const char *path, const char *wha
     return r;
 }
 
-static bool names_file(const struct vd_descriptor *descriptor, const char *name)
+/* With whichever slashes. */
+static int names_file(const struct vd_descriptor *descriptor, const char *name, bool *ret,
+                      struct vd_error *err)
 {
-    for (size_t i = 0; i < descriptor->num_extents; i++) {
+    for (size_t i = 0; i < descriptor->num_extents && !*ret; i++) {
         const char *file = descriptor->extents[i].file;
+        VD_FREE char *turned = vd_path_from_windows(file ? file : "");
 
-        if (file && vd_path_equal_but_case(vd_path_name(file), name))
-            return true;
+        if (!turned)
+            return vd_error_set(err, VD_E_NO_MEMORY, "out of memory");
+        *ret = file && (vd_path_equal_but_case(vd_path_name(file), name) ||
+                        vd_path_equal_but_case(vd_path_name(turned), name));
     }
-    return false;
+    return VD_OK;
 }
 
-/* One that may not be read may name it. */
-static int look_for_extent(const struct vd_fs *fs, const char *path, const char *name, bool *ret,
-                           struct vd_error *err)
+/* One that cannot be read may name it; what may not be read, only where it is called a disk. */
+static int look_for_extent(const struct vd_fs *fs, const char *path, const char *name,
+                           bool called_disk, bool *ret, struct vd_error *err)
 {
     VD_CLEANUP(vd_descriptor_free_cleanup) struct vd_descriptor *descriptor = NULL;
     struct vd_error failure = VD_ERROR_INIT;
     int r = path ? load_descriptor(fs, path, &descriptor, &failure)
                  : vd_error_set(&failure, VD_E_NO_MEMORY, "out of memory");
 
-    if (r < 0 && (is_serious(r) || r == VD_E_ACCESS))
+    if (r == VD_E_NOT_FOUND || r == VD_E_FILE_TYPE || (r == VD_E_ACCESS && !called_disk))
+        return VD_OK;
+    if (r < 0)
         return vd_error_set(err, r, "cannot tell whether '%s' is an extent of '%s': %s", name,
                             path ? path : "", vd_error_message(&failure, r));
-    *ret = descriptor && names_file(descriptor, name);
-    return VD_OK;
+    return descriptor ? names_file(descriptor, name, ret, err) : VD_OK;
+}
+
+/* What a crash left before it was complete. */
+static bool is_unfinished(const char *name)
+{
+    return strncmp(name, VD_REPLACE_PREFIX, strlen(VD_REPLACE_PREFIX)) == 0 &&
+           vd_path_has_suffix(name, VD_REPLACE_SUFFIX);
 }
 
 int vd_children_name_file(const struct vd_fs *fs, const char *path, const char *extent, bool *ret,
@@ -164,10 +178,13 @@ int vd_children_name_file(const struct vd_fs *fs, const char *path, const char *
                    : vd_error_set(err, VD_E_NO_MEMORY, "out of memory");
 
     for (size_t i = 0; r == VD_OK && !found && i < names.count; i++) {
-        VD_FREE char *other = vd_path_join(folder, names.items[i]);
+        const char *name = names.items[i];
+        VD_FREE char *other = vd_path_join(folder, name);
+        bool called_disk =
+            vd_path_has_suffix(name, ".vmdk") || strcmp(name, vd_path_name(path)) == 0;
 
-        if (vd_path_has_suffix(names.items[i], ".vmdk"))
-            r = look_for_extent(fs, other, vd_path_name(extent), &found, err);
+        if (!is_unfinished(name) && strcmp(name, vd_path_name(extent)) != 0)
+            r = look_for_extent(fs, other, vd_path_name(extent), called_disk, &found, err);
     }
     vd_fs_names_done(&names);
     if (r == VD_OK)

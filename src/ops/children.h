@@ -17,8 +17,8 @@ VD_MUST_CHECK int vd_children_find(const struct vd_fs *fs, const char *path,
 VD_MUST_CHECK int vd_children_refuse(const struct vd_fs *fs, const char *path, const char *what,
                                      struct vd_error *err);
 
-/* Does the disk `path`, or any other one in its folder, name the file `extent` there as an extent?
- * What cannot be opened or is no disk is passed over. */
+/* Does the disk `path`, or any other one in its folder, whatever its name, call a file as `extent`
+ * is called an extent? A failure where a disk may but cannot be read. */
 VD_MUST_CHECK int vd_children_name_file(const struct vd_fs *fs, const char *path,
                                         const char *extent, bool *ret, struct vd_error *err);
 

@@ -218,3 +218,14 @@ struct vd_disk_file *vd_disk_files_of_line(const struct vd_disk_files *files, si
     }
     return NULL;
 }
+
+bool vd_disk_files_has(const struct vd_disk_files *files, const struct vd_block_identity *file)
+{
+    for (size_t i = 0; i < files->num_extents; i++) {
+        const struct vd_block *block = files->extents[i].block;
+
+        if (block && block->identity.device == file->device && block->identity.inode == file->inode)
+            return true;
+    }
+    return false;
+}

@@ -42,6 +42,9 @@ bool vd_disk_files_is_child(const struct vd_disk_files *files);
 /* Which extent in `files` a descriptor line lives in; NULL for ZERO and empty lines. */
 struct vd_disk_file *vd_disk_files_of_line(const struct vd_disk_files *files, size_t line);
 
+/* Is the file one of the open extents? */
+bool vd_disk_files_has(const struct vd_disk_files *files, const struct vd_block_identity *file);
+
 static inline const struct vd_fs *vd_ops_fs(const struct vd_vmdk_options *options)
 {
     return options && options->fs ? options->fs : vd_fs_host();

@@ -12,6 +12,7 @@
 #include "vmdk/create.h"
 #include "vmdk/descriptor-change.h"
 #include "vmdk/geometry.h"
+#include "vmdk/probe.h"
 #include "vmdk/sparse-rewrite.h"
 
 /* Extents of split disks, as VMware's products make them (observed in disks of Workstation): they
@@ -158,24 +159,43 @@ static char *new_extent_name(const struct growing *self)
     return made;
 }
 
+/* Is the file with a twin, locked, in use all the same? */
+static int is_used(const struct growing *self, struct vd_block *block, const char *path, bool *ret,
+                   struct vd_error *err)
+{
+    const struct vd_disk_files *files = &self->rebuild.files;
+    enum vd_file_kind kind;
+    int r = vd_probe_block(block, &kind, err);
+
+    if (r == VD_OK && kind != VD_FILE_DESCRIPTOR)
+        return vd_children_name_file(files->fs, files->path, path, ret, err);
+    if (r == VD_OK)
+        *ret = true;
+    return r;
+}
+
 /* What has the name of a new extent may go where a growth that a crash ended made it: it has a twin
- * then, and no disk names it. */
+ * then, and no disk names it or works with it. */
 static int clear_name(const struct growing *self, const char *path, struct vd_error *err)
 {
+    VD_CLEANUP(vd_block_free_cleanup) struct vd_block *block = NULL;
     const struct vd_disk_files *files = &self->rebuild.files;
     VD_FREE char *twin = NULL;
     struct vd_fs_stat status;
-    bool named = false;
+    bool used = true;
     int r = vd_fs_stat(files->fs, path, &status, err);
 
     if (r < 0 || status.kind == VD_FS_NOTHING)
         return r;
-    r = vd_twin_file_find(files->fs, files->folder, path, &twin, err);
+    if (!vd_disk_files_has(files, &status.identity))
+        r = vd_twin_file_find(files->fs, files->folder, path, &twin, err);
     if (r == VD_OK && twin)
-        r = vd_children_name_file(files->fs, files->path, path, &named, err);
+        r = vd_fs_open(files->fs, path, VD_FS_WRITE, &block, err);
+    if (r == VD_OK && twin)
+        r = is_used(self, block, path, &used, err);
     if (r < 0)
         return r;
-    if (!twin || named)
+    if (used)
         return vd_error_set(err, VD_E_EXISTS,
                             "cannot grow '%s': its next extent has the name of a file that is "
                             "there, '%s'",
@@ -347,14 +367,16 @@ static void take_back(struct growing *self)
         vd_twin_file_undo(self->rebuild.files.fs, self->rebuild.files.folder, &self->made[i]);
 }
 
-/* Their second names have told whose they are, for as long as no descriptor did. */
-static int settle(struct growing *self, struct vd_error *err)
+/* Their second names have told whose they are, for as long as no descriptor did. The disk has grown
+ * whether they go or not, and what stays goes when it grows again. */
+static void settle(struct growing *self)
 {
-    int r = VD_OK;
+    const struct vd_disk_files *files = &self->rebuild.files;
 
-    for (size_t i = 0; r == VD_OK && i < self->num_made; i++)
-        r = vd_twin_file_settle(self->rebuild.files.fs, &self->made[i], err);
-    return r;
+    for (size_t i = 0; i < self->num_made; i++)
+        VD_DISCARD(vd_twin_file_settle(files->fs, &self->made[i], NULL));
+    if (self->num_made > 0)
+        VD_DISCARD(vd_fs_sync_folder(files->fs, files->folder, NULL));
 }
 
 /* A descriptor that could not be stored durably may have been stored all the same. */
@@ -390,7 +412,9 @@ static int grow_parts(struct growing *self, struct vd_error *err)
     r = vd_disk_files_store(&self->rebuild.files, err);
     if (r < 0 && is_still_old(self))
         take_back(self);
-    return r < 0 ? r : settle(self, err);
+    if (r == VD_OK)
+        settle(self);
+    return r;
 }
 
 static int grow(struct growing *self, struct vd_error *err)
@@ -404,6 +428,8 @@ static int grow(struct growing *self, struct vd_error *err)
     if (r == VD_OK)
         r = vd_children_refuse(self->rebuild.files.fs, self->rebuild.files.path, "cannot grow",
                                err);
+    if (r == VD_OK)
+        r = vd_twin_file_drop(&self->rebuild.files, err);
     if (r == VD_OK)
         r = plan(self, err);
     if (r == VD_OK)

@@ -7,13 +7,16 @@
 #include "block/replace.h"
 #include "ops/temp-file.h"
 
+/* Others make and link files under names with these two around a number as well. */
+#define TWIN_SUFFIX "-grow" VD_REPLACE_SUFFIX
+
 int vd_twin_file_create(const struct vd_fs *fs, const char *folder, char *path,
                         const struct vd_fs_access *access, struct vd_twin_file *ret,
                         struct vd_block **ret_block, struct vd_error *err)
 {
     VD_FREE char *temp = NULL;
     *ret = (struct vd_twin_file){.path = path};
-    int r = vd_temp_name(fs, folder, VD_REPLACE_SUFFIX, &temp, err);
+    int r = vd_temp_name(fs, folder, TWIN_SUFFIX, &temp, err);
 
     if (r == VD_OK)
         r = vd_fs_create(fs, temp, 0, access, ret_block, err);
@@ -67,7 +70,7 @@ void vd_twin_file_done(struct vd_twin_file *twin)
 static bool is_temp_name(const char *name)
 {
     return strncmp(name, VD_REPLACE_PREFIX, strlen(VD_REPLACE_PREFIX)) == 0 &&
-           vd_path_has_suffix(name, VD_REPLACE_SUFFIX);
+           vd_path_has_suffix(name, TWIN_SUFFIX);
 }
 
 /* *ret stays NULL where `name` is another file. */
@@ -105,6 +108,34 @@ int vd_twin_file_find(const struct vd_fs *fs, const char *folder, const char *pa
     if (r == VD_OK)
         *ret = found;
     return r;
+}
+
+static int drop(const struct vd_disk_files *files, const char *name, bool *dropped,
+                struct vd_error *err)
+{
+    VD_FREE char *path = vd_path_join(files->folder, name);
+    struct vd_fs_stat status;
+    int r = path ? vd_fs_stat(files->fs, path, &status, err)
+                 : vd_error_set(err, VD_E_NO_MEMORY, "out of memory");
+
+    if (r < 0 || status.kind != VD_FS_FILE || !vd_disk_files_has(files, &status.identity))
+        return r;
+    *dropped = true;
+    return vd_fs_unlink(files->fs, path, err);
+}
+
+int vd_twin_file_drop(const struct vd_disk_files *files, struct vd_error *err)
+{
+    struct vd_fs_names names = {0};
+    bool dropped = false;
+    int r = vd_fs_list(files->fs, files->folder, &names, err);
+
+    for (size_t i = 0; r == VD_OK && i < names.count; i++) {
+        if (is_temp_name(names.items[i]))
+            r = drop(files, names.items[i], &dropped, err);
+    }
+    vd_fs_names_done(&names);
+    return r == VD_OK && dropped ? vd_fs_sync_folder(files->fs, files->folder, err) : r;
 }
 
 int vd_twin_file_remove(const struct vd_fs *fs, const char *folder, const char *path,

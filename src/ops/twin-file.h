@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A new file of a disk whose descriptor does not name it yet. It is made as .vdisk-*.tmp, and when
- * it is complete its own name becomes a second one of the same file. The first goes when the
+ * A new file of a disk whose descriptor does not name it yet. It is made as .vdisk-*-grow.tmp, and
+ * when it is complete its own name becomes a second one of the same file. The first goes when the
  * descriptor is durable. So a file that a crash left without a disk has such a twin, which nobody
  * else makes, and can be told from one of the user's. On a file system where a file has one name
  * only it is renamed, and what a crash leaves there has no twin.
+ *
+ * A twin may outlast a crash after the descriptor as well. It must be gone before anybody takes it
+ * for what it says: vd_twin_file_drop, first.
  */
 #ifndef VD_OPS_TWIN_FILE_H
 #define VD_OPS_TWIN_FILE_H
 
-#include "block/fs.h"
+#include "ops/disk-files.h"
 
 /* Zeros: none. */
 struct vd_twin_file {
@@ -26,9 +29,11 @@ VD_MUST_CHECK int vd_twin_file_create(const struct vd_fs *fs, const char *folder
 /* Gives it its name, durable with the folder's next sync. VD_E_EXISTS. */
 VD_MUST_CHECK int vd_twin_file_name(const struct vd_fs *fs, struct vd_twin_file *twin,
                                     struct vd_error *err);
-/* The disk names it durably: the other name goes. */
+/* The disk names it durably: the other name goes, durably with the folder's next sync. */
 VD_MUST_CHECK int vd_twin_file_settle(const struct vd_fs *fs, struct vd_twin_file *twin,
                                       struct vd_error *err);
+/* Removes, durably, the twins that files of the disk still have. */
+VD_MUST_CHECK int vd_twin_file_drop(const struct vd_disk_files *files, struct vd_error *err);
 /* Removes it; the failure that led there is the one to tell. */
 void vd_twin_file_undo(const struct vd_fs *fs, const char *folder, struct vd_twin_file *twin);
 void vd_twin_file_done(struct vd_twin_file *twin);

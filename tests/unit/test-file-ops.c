@@ -5,6 +5,7 @@
 
 #include <errno.h>
 
+#include "base/path.h"
 #include "ops/attach.h"
 #include "ops/children.h"
 #include "ops/clone.h"
@@ -333,7 +334,7 @@ static int grow_past(struct vd_fs_memory *files, bool twin, struct vd_error *err
     const struct vd_grow_params params = {777, true};
     check_code(vd_fs_memory_add(files, "dir/a-f003.vmdk", "theirs", 6, NULL), VD_OK);
     if (twin)
-        check_code(vd_fs_link(fs, "dir/a-f003.vmdk", "dir/.vdisk-1-2.tmp", NULL), VD_OK);
+        check_code(vd_fs_link(fs, "dir/a-f003.vmdk", "dir/.vdisk-1-2-grow.tmp", NULL), VD_OK);
     return vd_grow("dir/a.vmdk", &options, &params, NULL, err);
 }
 
@@ -366,6 +367,89 @@ VD_TEST(grow_removes_nobody_elses_file)
         check_u64_eq(size_of(vd_fs_memory_fs(files), "dir/a-f003.vmdk"), 6);
         check_sound(vd_fs_memory_fs(files));
     }
+}
+
+/* After a power cut between the descriptor and the end of the growth. */
+VD_TEST(a_twin_that_came_back_goes_with_the_next_growth)
+{
+    AUTO_FILES files = new_files();
+    const struct vd_fs *fs = vd_fs_memory_fs(files);
+    const struct vd_vmdk_options options = options_on(fs);
+    const struct vd_grow_params params = {777, true};
+    struct vd_error err = VD_ERROR_INIT;
+    size_t length = 0;
+    add_disk(files, SPLIT_FLAT);
+    VD_FREE uint8_t *content = read_disk(fs, "dir/a.vmdk", &length);
+    check_code(vd_fs_link(fs, "dir/other.vmdk", "dir/.vdisk-7-0-grow.tmp", NULL), VD_OK);
+    check_code_err(vd_grow("dir/a.vmdk", &options, &params, NULL, &err), VD_OK, &err);
+    VD_FREE char *names = list(files);
+    check(!strstr(names, ".vdisk-"));
+    check(disk_has(fs, "dir/a.vmdk", content, length));
+    check_sound(fs);
+}
+
+#define DESCRIPTOR_OF(extent) \
+    HEAD "CID=1\nparentCID=ffffffff\ncreateType=\"monolithicFlat\"\nRW 1 FLAT \"" extent "\" 0\n"
+
+/* A file with two names is still somebody's. */
+VD_TEST(grow_removes_no_file_that_may_be_in_use)
+{
+    static const struct {
+        const char *there; /* under the name of the next extent */
+        const char *twin;
+        const char *other; /* another file */
+        const char *says;  /* that one */
+        int code;
+    } cases[] = {
+        {"theirs", ".vdisk-1-2.tmp", NULL, NULL, VD_E_EXISTS}, /* of a rename */
+        {"theirs", ".vdisk-new-1-2.tmp", NULL, NULL, VD_E_EXISTS},
+        {DESCRIPTOR_OF("x"), ".vdisk-1-2-grow.tmp", NULL, NULL, VD_E_EXISTS},
+        {"theirs", ".vdisk-1-2-grow.tmp", "dir/b.vmdk", DESCRIPTOR_OF("C:\\vm\\A-F003.vmdk"),
+         VD_E_EXISTS},
+        {"theirs", ".vdisk-1-2-grow.tmp", "dir/b", DESCRIPTOR_OF("a-f003.vmdk"), VD_E_EXISTS},
+        {"theirs", ".vdisk-1-2-grow.tmp", "dir/b.vmdk", HEAD "RW nothing", VD_E_DESC_EXTENT},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        AUTO_FILES files = new_files();
+        const struct vd_fs *fs = vd_fs_memory_fs(files);
+        const struct vd_vmdk_options options = options_on(fs);
+        const struct vd_grow_params params = {777, true};
+        struct vd_error err = VD_ERROR_INIT;
+        VD_FREE char *twin = vd_path_join("dir", cases[i].twin);
+        add_disk(files, SPLIT_FLAT);
+        add_text(files, "dir/a-f003.vmdk", cases[i].there);
+        check_code(vd_fs_link(fs, "dir/a-f003.vmdk", twin, NULL), VD_OK);
+        if (cases[i].other)
+            add_text(files, cases[i].other, cases[i].says);
+        check_code_err(vd_grow("dir/a.vmdk", &options, &params, NULL, &err), cases[i].code, &err);
+        check_str_has(err.text, cases[i].code == VD_E_EXISTS ? "'dir/a-f003.vmdk'"
+                                                             : "'a-f003.vmdk' is an extent of");
+        check_u64_eq(size_of(fs, "dir/a-f003.vmdk"), strlen(cases[i].there));
+        check_sound(fs);
+    }
+}
+
+VD_TEST(a_disk_has_grown_though_a_second_name_stays)
+{
+    AUTO_FILES files = new_files();
+    const struct vd_fs *fs = vd_fs_memory_fs(files);
+    VD_CLEANUP(vd_fs_fault_free_cleanup) struct vd_fs_fault *fault = NULL;
+    struct vd_vmdk_options options;
+    struct vd_error err = VD_ERROR_INIT;
+    add_disk(files, SPLIT_FLAT);
+    check_code(vd_fs_fault_new(fs, &fault, NULL), VD_OK);
+    options = options_on(vd_fs_fault_fs(fault));
+    vd_fs_fault_arm(fault, VD_FAULT_UNLINK, 1, EIO, true);
+    const struct vd_grow_params once = {777, true}, again = {1200, true};
+    check_code_err(vd_grow("dir/a.vmdk", &options, &once, NULL, &err), VD_OK, &err);
+    check_u64_eq(vd_fs_fault_calls(fault), 2); /* each is tried */
+    VD_FREE char *names = list(files);
+    check(strstr(names, ".vdisk-") != NULL);
+    vd_fs_fault_arm(fault, 0, 0, 0, false);
+    check_code_err(vd_grow("dir/a.vmdk", &options, &again, NULL, &err), VD_OK, &err);
+    VD_FREE char *later = list(files);
+    check(strstr(later, ".vdisk-") == NULL);
+    check_sound(fs);
 }
 
 /* --- attach --- */
