@@ -160,41 +160,71 @@ static void wipe(char **text)
     free(VD_TAKE_PTR(*text));
 }
 
+/* Where a header of that name is kept, and what ends its value; NULL: nowhere. */
+static char **place_of(struct vd_http_reply *reply, const char *line, size_t size,
+                       const char **ret_value, const char **ret_stops)
+{
+    const struct {
+        const char *name, *stops;
+        char **place;
+    } kept[] = {
+        {"Set-Cookie:", ";\r\n", &reply->set_cookie},
+        {"Content-Range:", "\r\n", &reply->content_range},
+        {"ETag:", "\r\n", &reply->etag},
+        {"Last-Modified:", "\r\n", &reply->last_modified},
+    };
+    for (size_t i = 0; i < VD_ARRAY_SIZE(kept); i++) {
+        size_t length = strlen(kept[i].name);
+        *ret_value = line + length;
+        *ret_stops = kept[i].stops;
+        if (size > length && strncasecmp(line, kept[i].name, length) == 0)
+            return kept[i].place;
+    }
+    return NULL;
+}
+
 /* curl's own status lines and headers; libcurl types bytes as char and the result as size_t. */
 static size_t take_header(char *line, size_t one, size_t size, void *data)
 {
     struct exchange *exchange = data;
-    static const char cookie[] = "Set-Cookie:", range[] = "Content-Range:";
+    const char *start, *stops, *end = line + size;
     (void)one; /* always 1 */
     exchange->head_bytes += size;
     if (exchange->head_bytes > MAX_HEAD_BYTES) {
         exchange->refused = VD_E_PROTOCOL;
         return 0; /* ends the transfer */
     }
-    bool is_cookie = size >= sizeof cookie && strncasecmp(line, cookie, sizeof cookie - 1) == 0;
-    bool is_range = size >= sizeof range && strncasecmp(line, range, sizeof range - 1) == 0;
-    if ((!is_cookie && !is_range) || size > MAX_HEADER_BYTES)
+    char **kept = place_of(exchange->reply, line, size, &start, &stops);
+    if (!kept || size > MAX_HEADER_BYTES)
         return size;
-    const char *start = line + (is_cookie ? sizeof cookie : sizeof range) - 1;
-    const char *end = line + size;
     while (start < end && *start == ' ')
         start++;
     size_t length = 0;
-    while (start + length < end && !strchr(is_cookie ? ";\r\n" : "\r\n", start[length]))
+    while (start + length < end && !strchr(stops, start[length]))
         length++;
-    char **kept = is_cookie ? &exchange->reply->set_cookie : &exchange->reply->content_range;
     wipe(kept);
     *kept = strndup(start, length);
     return size;
 }
 
-/* Pages that tell of an error are no data. */
-static bool is_for_sink(struct exchange *exchange)
+static void note_reply(struct exchange *exchange)
 {
     long status = 0;
+    curl_off_t length = -1;
     (void)sym_curl_easy_getinfo(exchange->handle->curl, CURLINFO_RESPONSE_CODE, &status);
+    (void)sym_curl_easy_getinfo(exchange->handle->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T,
+                                &length);
     exchange->reply->status = (int)status;
-    return exchange->request->sink && status >= 200 && status < 300;
+    exchange->reply->content_bytes = length < 0 ? UINT64_MAX : (uint64_t)length;
+    exchange->reply->peer = exchange->handle->verifier.peer;
+}
+
+/* Pages that tell of an error are no data. A sink may look at what the headers tell. */
+static bool is_for_sink(struct exchange *exchange)
+{
+    note_reply(exchange);
+    return exchange->request->sink && exchange->reply->status >= 200 &&
+           exchange->reply->status < 300;
 }
 
 static size_t take_body(char *bytes, size_t one, size_t size, void *data)
@@ -427,18 +457,6 @@ static int exchange_failed(const struct exchange *exchange, CURLcode code, struc
     }
 }
 
-static void note_reply(struct exchange *exchange)
-{
-    long status = 0;
-    curl_off_t length = -1;
-    (void)sym_curl_easy_getinfo(exchange->handle->curl, CURLINFO_RESPONSE_CODE, &status);
-    (void)sym_curl_easy_getinfo(exchange->handle->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T,
-                                &length);
-    exchange->reply->status = (int)status;
-    exchange->reply->content_bytes = length < 0 ? UINT64_MAX : (uint64_t)length;
-    exchange->reply->peer = exchange->handle->verifier.peer;
-}
-
 static int exchange_run(struct exchange *exchange, struct vd_error *err)
 {
     struct handle *handle = exchange->handle;
@@ -484,6 +502,8 @@ void vd_http_reply_done(struct vd_http_reply *reply)
     vd_buf_done(&reply->body);
     wipe(&reply->set_cookie);
     wipe(&reply->content_range);
+    wipe(&reply->etag);
+    wipe(&reply->last_modified);
 }
 
 void vd_http_interrupt(struct vd_http *http)

@@ -50,11 +50,12 @@ struct vd_http_request {
 };
 
 struct vd_http_reply {
-    int status;             /* 200, 404, 500, ...: any answer is a success of this floor */
-    struct vd_buf body;     /* where there is no sink */
-    char *set_cookie;       /* first field ("name=value") of the last Set-Cookie; NULL: none */
-    char *content_range;    /* or NULL */
-    uint64_t content_bytes; /* Content-Length; UINT64_MAX: unknown */
+    int status;                 /* 200, 404, 500, ...: any answer is a success of this floor */
+    struct vd_buf body;         /* where there is no sink */
+    char *set_cookie;           /* first field ("name=value") of the last Set-Cookie; NULL: none */
+    char *content_range;        /* or NULL */
+    char *etag, *last_modified; /* or NULL */
+    uint64_t content_bytes;     /* Content-Length; UINT64_MAX: unknown */
     struct vd_tls_peer peer;
 };
 

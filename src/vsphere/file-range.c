@@ -20,6 +20,7 @@ int vd_file_range_init(struct vd_file_range *range, uint64_t start_bytes, uint64
         .next_bytes = start_bytes,
         .end_bytes = end,
         .file_bytes = UINT64_MAX,
+        .answer_end_bytes = UINT64_MAX,
     };
     return VD_OK;
 }
@@ -98,6 +99,7 @@ int vd_file_range_begin(struct vd_file_range *range, int status, const char *con
                         uint64_t content_bytes, struct vd_error *err)
 {
     uint64_t start, last, size;
+    range->answer_end_bytes = UINT64_MAX;
     if (status == 200)
         return begin_whole(range, content_bytes, err);
     if (!content_range_parse(content_range, &start, &last, &size))
@@ -108,12 +110,18 @@ int vd_file_range_begin(struct vd_file_range *range, int status, const char *con
                             "the server sends the bytes from %" PRIu64 " to %" PRIu64
                             ", expected some from %" PRIu64 " on",
                             start, last, range->next_bytes);
+    if (size == UINT64_MAX && range->end_bytes == UINT64_MAX)
+        return vd_error_set(err, VD_E_PROTOCOL,
+                            "the server sends the bytes from %" PRIu64 " to %" PRIu64
+                            " and does not say of how many, so that the file's end is not known",
+                            start, last);
+    range->answer_end_bytes = last + 1; /* <= end_bytes, no overflow: last < end_bytes or size */
     return take_size(range, size, err);
 }
 
 bool vd_file_range_advance(struct vd_file_range *range, uint64_t bytes)
 {
-    if (bytes > range->end_bytes - range->next_bytes)
+    if (bytes > VD_MIN(range->end_bytes, range->answer_end_bytes) - range->next_bytes)
         return false;
     range->next_bytes += bytes;
     return true;

@@ -9,9 +9,10 @@
 #include "base/error.h"
 
 struct vd_file_range {
-    uint64_t next_bytes; /* where the next byte is in the file */
-    uint64_t end_bytes;  /* behind the last one; UINT64_MAX: the file's end, not known yet */
-    uint64_t file_bytes; /* UINT64_MAX: not known yet */
+    uint64_t next_bytes;       /* where the next byte is in the file */
+    uint64_t end_bytes;        /* behind the last one; UINT64_MAX: the file's end, not known yet */
+    uint64_t file_bytes;       /* UINT64_MAX: not known yet */
+    uint64_t answer_end_bytes; /* behind the last one of the answer under way */
 };
 
 #define VD_FILE_RANGE_BYTES 64u

@@ -18,7 +18,8 @@ struct download {
     char what[300];
     struct vd_file_range range; /* what is still to come */
     const struct vd_http_reply *reply;
-    bool checked; /* the answer under way is the range that was asked for */
+    char *etag, *last_modified; /* of the first answer; or NULL */
+    bool checked;               /* the answer under way is the range that was asked for */
     uint64_t done;
     int refused;          /* what the sink ended it with */
     struct vd_error *err; /* of the attempt under way */
@@ -36,12 +37,26 @@ static bool report(struct download *download)
                               left == UINT64_MAX ? 0 : download->done + left);
 }
 
+/* Does what the server says of the file's state differ from what it said with the first bytes? */
+static bool differs(const struct download *download, char **before, const char *now)
+{
+    if (download->done == 0) {
+        free(*before);
+        *before = now ? strdup(now) : NULL; /* without memory there is nothing to compare */
+    }
+    return *before && now && strcmp(*before, now) != 0;
+}
+
 static int check_answer(struct download *download)
 {
     const struct vd_http_reply *reply = download->reply;
     struct vd_error why = VD_ERROR_INIT;
     int r = vd_file_range_begin(&download->range, reply->status, reply->content_range,
                                 reply->content_bytes, &why);
+    bool tag = differs(download, &download->etag, reply->etag);
+    bool time = differs(download, &download->last_modified, reply->last_modified);
+    if (r == VD_OK && (tag || time))
+        r = vd_error_set(&why, VD_E_BUSY, "the file was changed meanwhile, so read it again");
     if (r < 0)
         return vd_error_set(download->err, r, "%s: %s", download->what, why.text);
     download->checked = true;
@@ -201,6 +216,8 @@ int vd_vsphere_file_get(struct vd_vsphere *session, const char *path,
     if (r < 0)
         return r;
     r = download_all(&download, url, err);
+    free(download.etag);
+    free(download.last_modified);
     if (r == VD_OK && !vd_progress_report(progress, download.done, download.done))
         return cancelled(download.what, err);
     return r;

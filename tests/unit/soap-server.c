@@ -172,6 +172,16 @@ static bool take_request(struct vd_stream *stream, char *headers, char *body)
     return vd_stream_read_all(stream, body, size, NULL) == VD_OK;
 }
 
+static void hang_up(struct soap_server *server, struct vd_stream *stream)
+{
+    (void)pthread_mutex_lock(&server->lock);
+    for (size_t i = 0; i < server->thread_count; i++)
+        if (server->streams[i] == stream)
+            server->streams[i] = NULL;
+    (void)pthread_mutex_unlock(&server->lock);
+    vd_stream_free(stream);
+}
+
 static void *serve(void *data)
 {
     struct connection *connection = data;
@@ -190,9 +200,11 @@ static void *serve(void *data)
             break;
         }
         char *answer = answer_to(server, headers, body);
-        open = vd_stream_write(stream, answer, strlen(answer), NULL) == VD_OK;
+        open = vd_stream_write(stream, answer, strlen(answer), NULL) == VD_OK &&
+               !strstr(answer, "\r\nConnection: close\r\n");
         free(answer);
     }
+    hang_up(server, stream);
     return NULL;
 }
 
@@ -261,9 +273,11 @@ void soap_server_free(struct soap_server *server)
     check_int_eq(pthread_join(server->acceptor, NULL), 0);
     (void)close(server->listener);
     for (size_t i = 0; i < server->thread_count; i++) {
-        vd_stream_interrupt(server->streams[i]);
+        (void)pthread_mutex_lock(&server->lock);
+        if (server->streams[i])
+            vd_stream_interrupt(server->streams[i]);
+        (void)pthread_mutex_unlock(&server->lock);
         check_int_eq(pthread_join(server->threads[i], NULL), 0);
-        vd_stream_free(server->streams[i]);
     }
     for (size_t i = 0; i < server->method_count; i++)
         method_done(&server->methods[i]);

@@ -16,10 +16,11 @@ struct soap_server;
 struct soap_server *soap_server_new(void);
 void soap_server_free(struct soap_server *server);
 /* The next answer to `method` ("GET": the list of versions; "GET /nfc", "PUT /folder": a request
- * that is no call, by the beginning of its path; such texts are whole answers, "HTTP/1.1 ..."),
- * behind those laid ready before; the
- * last one is given again and again. `text`: what is inside of "<method>Response"; or a whole
- * document where it begins with "<?xml"; "<soapenv:Fault" is put into the body, with status 500. */
+ * that is no call, by the beginning of its path; such texts are whole answers, "HTTP/1.1 ...",
+ * behind which the server hangs up where a header says "Connection: close"), behind those laid
+ * ready before; the last one is given again and again. `text`: what is inside of
+ * "<method>Response"; or a whole document where it begins with "<?xml"; "<soapenv:Fault" is put
+ * into the body, with status 500. */
 void soap_server_on(struct soap_server *server, const char *method, const char *text);
 void soap_server_on_status(struct soap_server *server, const char *method, int status);
 /* Forgets the answers to `method`. */

@@ -177,6 +177,33 @@ VD_TEST(connections_are_kept)
     check_u64_eq(server.requests, 10);
 }
 
+/* The headers are known to a sink before the first byte. */
+static int take_with_headers(void *data, const void *bytes, size_t size)
+{
+    const struct vd_http_reply *reply = data;
+    check(size > 0 && memcmp(bytes, "hello", size) == 0);
+    check_int_eq(reply->status, 200);
+    check_u64_eq(reply->content_bytes, 5);
+    check_str_eq(reply->content_range, "bytes 0-4/5");
+    return VD_OK;
+}
+
+VD_TEST(a_sink_knows_the_headers)
+{
+    struct server server;
+    struct vd_error err = VD_ERROR_INIT;
+    struct vd_http_reply reply;
+    server_start(&server, HELLO);
+    struct vd_http *http = client_of(&server);
+    const struct vd_http_request request = {
+        .method = "GET", .path = "/", .sink = take_with_headers, .sink_data = &reply};
+    check_code_err(vd_http_send(http, &request, &reply, &err), VD_OK, &err);
+    check(reply.body.length == 0);
+    vd_http_reply_done(&reply);
+    vd_http_free(http);
+    server_end(&server);
+}
+
 static int count_bytes(void *data, const void *bytes, size_t size)
 {
     (void)bytes;

@@ -100,6 +100,12 @@ VD_TEST(another_range_than_asked_for_is_not_taken)
     range = range_of(2, 4);
     check_code(begins(&range, 206, "bytes 2-4/*", 3), VD_OK);
     check_u64_eq(vd_file_range_left(&range), 4);
+    range = range_of(2, UINT64_MAX);
+    check_code(begins(&range, 206, "bytes 2-4/*", 3), VD_E_PROTOCOL);
+    check_str_has(err.text, "the file's end is not known");
+    check_code(begins(&range, 206, "bytes 2-4/9", UINT64_MAX), VD_OK);
+    check(!vd_file_range_advance(&range, 4)); /* more than the answer is to hold */
+    check(vd_file_range_advance(&range, 3));
     check_code(vd_file_range_init(&range, 2, 0, NULL), VD_E_INVALID_ARG);
     check_code(vd_file_range_init(&range, 2, UINT64_MAX - 1, NULL), VD_E_INVALID_ARG);
 }
@@ -241,6 +247,14 @@ static void offer_hello(void)
     soap_server_on(server, "GET /nfc", HTTP("200 OK", "Content-Length: 5\r\n", "hello"));
 }
 
+static bool note_total(void *data, uint64_t done, uint64_t total)
+{
+    if (done > 0)
+        check_u64_eq(total, 5);
+    *(uint64_t *)data = total;
+    return true;
+}
+
 static int export_all(struct got *got)
 {
     VD_CLEANUP(vd_vsphere_lease_free_cleanup) struct vd_vsphere_lease *lease = NULL;
@@ -251,7 +265,11 @@ static int export_all(struct got *got)
         return r;
     check_u64_eq(vd_vsphere_lease_count(lease), 1);
     check_str_eq(vd_vsphere_lease_file(lease, 0).key, "/vm-66/a0:0");
-    r = vd_vsphere_lease_read(lease, 0, &sink, NULL, &err);
+    uint64_t total = 0;
+    const struct vd_progress progress = {note_total, &total};
+    r = vd_vsphere_lease_read(lease, 0, &sink, &progress, &err);
+    if (r == VD_OK)
+        check_u64_eq(total, 5);
     if (r == VD_OK)
         r = vd_vsphere_lease_complete(lease, &err);
     if (r == VD_OK)
@@ -458,6 +476,48 @@ VD_TEST(a_file_in_pieces)
     soap_server_on(server, "GET /folder",
                    HTTP("206 Part", "Content-Length: 3\r\nContent-Range: bytes 2-4/5\r\n", "llo"));
     check_code_err(get(NULL, &got), VD_OK, &err);
+    check_str_eq(got.text, "hello");
+    end();
+}
+
+/* What comes behind a lost connection is of the same file, or nothing. */
+VD_TEST(a_file_that_changes_between_two_attempts)
+{
+#define LOST(headers) HTTP("200 OK", "Content-Length: 5\r\nConnection: close\r\n" headers, "he")
+#define REST(size, headers) \
+    HTTP("206 Part", "Content-Length: 3\r\nContent-Range: bytes 2-4/" size "\r\n" headers, "llo")
+    static const struct {
+        const char *first, *second;
+        int code;
+    } cases[] = {
+        {LOST(""), REST("5", ""), VD_OK},
+        {LOST(""), REST("6", ""), VD_E_BUSY},
+        {LOST("ETag: \"a\"\r\n"), REST("5", "ETag: \"a\"\r\n"), VD_OK},
+        {LOST("ETag: \"a\"\r\n"), REST("5", "ETag: \"b\"\r\n"), VD_E_BUSY},
+        {LOST("Last-Modified: x\r\n"), REST("5", "Last-Modified: y\r\n"), VD_E_BUSY},
+        {LOST("ETag: \"a\"\r\n"), REST("5", ""), VD_OK},
+        {LOST(""), HTTP("200 OK", "Content-Length: 5\r\n", "HELLO"), VD_E_NOT_SUPPORTED},
+    };
+    start_with_stores();
+    for (size_t i = 0; i < VD_ARRAY_SIZE(cases); i++) {
+        struct got got = {.length = 0};
+        soap_server_forget(server, "GET /folder");
+        soap_server_on(server, "GET /folder", cases[i].first);
+        soap_server_on(server, "GET /folder", cases[i].second);
+        check_code(get(NULL, &got), cases[i].code);
+        check_str_eq(got.text, cases[i].code == VD_OK ? "hello" : "he");
+        check_str_has(soap_server_headers(server, "GET /folder"), "Range: bytes=2-4\r\n");
+    }
+    end();
+}
+
+VD_TEST(a_part_from_the_beginning_may_be_the_whole)
+{
+    struct got got = {.length = 0};
+    const struct vd_vsphere_range range = {0, 9};
+    start_with_stores();
+    soap_server_on(server, "GET /folder", HTTP("200 OK", "Content-Length: 5\r\n", "hello"));
+    check_code_err(get(&range, &got), VD_OK, &err);
     check_str_eq(got.text, "hello");
     end();
 }
