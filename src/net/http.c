@@ -54,6 +54,7 @@ struct exchange {
     size_t sent_bytes;
     int refused; /* what a callback ended the request with; 0: none did */
     bool too_big;
+    bool cut; /* the status tells enough; the rest of the page is not waited for */
 };
 
 /* NULL stays NULL. */
@@ -219,12 +220,16 @@ static void note_reply(struct exchange *exchange)
     exchange->reply->peer = exchange->handle->verifier.peer;
 }
 
+static bool is_success(const struct vd_http_reply *reply)
+{
+    return reply->status >= 200 && reply->status < 300;
+}
+
 /* Pages that tell of an error are no data. A sink may look at what the headers tell. */
 static bool is_for_sink(struct exchange *exchange)
 {
     note_reply(exchange);
-    return exchange->request->sink && exchange->reply->status >= 200 &&
-           exchange->reply->status < 300;
+    return exchange->request->sink && is_success(exchange->reply);
 }
 
 static size_t take_body(char *bytes, size_t one, size_t size, void *data)
@@ -238,6 +243,7 @@ static size_t take_body(char *bytes, size_t one, size_t size, void *data)
     if (r >= 0)
         return size;
     exchange->too_big = !sink && r == VD_E_TOO_BIG;
+    exchange->cut = exchange->too_big && !is_success(exchange->reply);
     exchange->refused = r;
     return 0; /* ends the transfer */
 }
@@ -332,13 +338,13 @@ static bool set_url(struct exchange *exchange)
 {
     const struct vd_http *http = exchange->http;
     bool v6 = strchr(http->host, ':') != NULL;
-    char *url = NULL;
+    char *url = NULL; /* as secret as the path */
     int r = asprintf(&url, "https://%s%s%s:%u%s", v6 ? "[" : "", http->host, v6 ? "]" : "",
                      (unsigned)http->port, exchange->request->path);
     bool good =
         r >= 0 && sym_curl_easy_setopt(exchange->handle->curl, CURLOPT_URL, url) == CURLE_OK;
     if (r >= 0)
-        free(url);
+        wipe(&url);
     return good;
 }
 
@@ -412,18 +418,17 @@ static bool has_answered(const struct exchange *exchange)
            us > 0;
 }
 
-/* The host's own refusal, a problem on the way, or the judge's verdict, as one sentence. */
+/* The host's own refusal, a problem on the way, or the judge's verdict, as one sentence. Without
+ * the path, which may be a secret. */
 static int exchange_failed(const struct exchange *exchange, CURLcode code, struct vd_error *err)
 {
     const struct vd_error *verdict = &exchange->handle->verifier.error;
     const char *server = exchange->http->server;
-    const char *path = exchange->request->path;
     if (exchange->too_big)
-        return vd_error_set(err, VD_E_PROTOCOL, "'%s' answers '%s' with more than %zu bytes",
-                            server, path, exchange->reply->body.max);
+        return vd_error_set(err, VD_E_PROTOCOL, "'%s' answers with more than %zu bytes", server,
+                            exchange->reply->body.max);
     if (exchange->head_bytes > MAX_HEAD_BYTES)
-        return vd_error_set(err, VD_E_PROTOCOL, "'%s' answers '%s' with headers without end",
-                            server, path);
+        return vd_error_set(err, VD_E_PROTOCOL, "'%s' answers with headers without end", server);
     if (exchange->refused == VD_E_TIMED_OUT || code == CURLE_OPERATION_TIMEDOUT)
         return vd_error_set(err, exchange->refused ? VD_E_TIMED_OUT : VD_E_CONNECT_TIMED_OUT,
                             "'%s' did not answer in time", server);
@@ -434,9 +439,9 @@ static int exchange_failed(const struct exchange *exchange, CURLcode code, struc
     switch (code) {
     case CURLE_OUT_OF_MEMORY:
         if (has_answered(exchange)) /* what curl also says of a line that is too long for it */
-            return vd_error_set(
-                err, VD_E_PROTOCOL,
-                "'%s' answers '%s' with a header that is too long, or memory is out", server, path);
+            return vd_error_set(err, VD_E_PROTOCOL,
+                                "'%s' answers with a header that is too long, or memory is out",
+                                server);
         return vd_error_set(err, VD_E_NO_MEMORY, "talking to '%s': out of memory", server);
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_RESOLVE_PROXY:
@@ -473,7 +478,7 @@ static int exchange_run(struct exchange *exchange, struct vd_error *err)
     CURLcode code =
         exchange->refused ? CURLE_ABORTED_BY_CALLBACK : sym_curl_easy_perform(handle->curl);
     note_reply(exchange);
-    return code == CURLE_OK ? VD_OK : exchange_failed(exchange, code, err);
+    return code == CURLE_OK || exchange->cut ? VD_OK : exchange_failed(exchange, code, err);
 }
 
 int vd_http_send(struct vd_http *http, const struct vd_http_request *request,

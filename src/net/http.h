@@ -34,7 +34,9 @@ struct vd_http_request {
     uint32_t io_ms; /* 0: the options'; longer for what the server may think about */
     bool settles;   /* its outcome must be known: goes on when the timeouts' stop is asked, as
                        long as the server is not silent */
-    size_t max_body_bytes; /* of the reply kept in memory; 0: 64 MiB; VD_E_PROTOCOL above */
+    /* Of the reply kept in memory; 0: 64 MiB; above that VD_E_PROTOCOL, or, where the status is no
+     * success, that status and what came until then. */
+    size_t max_body_bytes;
     /* NULL, or takes the body of a reply that is a success (2xx) as it comes, when the reply's
      * status and headers are known; a negative code ends the request with it. Bodies of other
      * replies are kept in memory. */

@@ -249,6 +249,37 @@ VD_TEST(a_body_that_is_too_big_ends)
     server_end(&server);
 }
 
+/* The status says it, whatever the size of the page. */
+VD_TEST(a_big_page_of_an_error_is_cut)
+{
+    struct server server;
+    struct vd_error err = VD_ERROR_INIT;
+    struct vd_http_reply reply;
+    server_start(&server, "HTTP/1.1 404 No\r\nContent-Length: 5\r\n\r\nhello");
+    struct vd_http *http = client_of(&server);
+    const struct vd_http_request request = {.method = "GET", .path = "/", .max_body_bytes = 4};
+    check_code_err(vd_http_send(http, &request, &reply, &err), VD_OK, &err);
+    check_int_eq(reply.status, 404);
+    check(reply.body.length <= 4);
+    vd_http_reply_done(&reply);
+    vd_http_free(http);
+    server_end(&server);
+}
+
+/* Of an export it is all that is needed to read it. */
+VD_TEST(a_path_is_not_told)
+{
+    struct server server;
+    struct vd_error err = VD_ERROR_INIT;
+    server_start(&server, HELLO);
+    struct vd_http *http = client_of(&server);
+    struct vd_http_request request = {.method = "GET", .path = "/s3cret", .max_body_bytes = 4};
+    check_code(get(http, &request, &err), VD_E_PROTOCOL);
+    check(!strstr(err.text, "s3cret"));
+    vd_http_free(http);
+    server_end(&server);
+}
+
 VD_TEST(a_wrong_thumbprint_sends_nothing)
 {
     struct server server;
