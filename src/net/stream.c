@@ -144,10 +144,10 @@ int vd_stream_connect(const char *host, uint16_t port, const struct vd_net_timeo
     return r;
 }
 
-/* Has the wait ended, because that is asked? A good-bye has its grace. */
-static bool stopped(struct vd_stream *stream, uint64_t now_ms, uint64_t *deadline_ms)
+/* Has the wait ended, because that was asked? A good-bye has its grace. */
+static bool stopped(struct vd_stream *stream, bool asked, uint64_t now_ms, uint64_t *deadline_ms)
 {
-    if (!vd_net_stop_asked(stream->stop))
+    if (!asked)
         return false;
     if (stream->settling && stream->grace_ends_ms == 0)
         stream->grace_ends_ms = now_ms + VD_NET_GRACE_MS;
@@ -178,9 +178,11 @@ static int wait_for(struct vd_stream *stream, short events, uint64_t deadline_ms
     vd_stream_owed(stream, 1);
     for (;;) {
         uint64_t now = vd_clock_now_ms();
-        if (stopped(stream, now, &deadline_ms))
+        /* Once: a wish that comes from here on is what the descriptor tells. */
+        bool asked = vd_net_stop_asked(stream->stop);
+        if (stopped(stream, asked, now, &deadline_ms))
             return cancelled(stream, err);
-        int stop_fd = vd_net_stop_asked(stream->stop) ? -1 : vd_net_stop_fd(stream->stop);
+        int stop_fd = asked ? -1 : vd_net_stop_fd(stream->stop);
         struct pollfd fds[] = {
             {stream->fd, events, 0}, {stream->wake, POLLIN, 0}, {stop_fd, POLLIN, 0}};
         uint64_t left = deadline_ms > now ? deadline_ms - now : 0;
