@@ -333,7 +333,9 @@ static uint64_t io_ms(const struct vd_nfc_pump *pump)
     return pump->options.timeouts.io_ms ? pump->options.timeouts.io_ms : VD_NET_IO_MS;
 }
 
-/* A host that sends a little now and then, or what nobody asked for, must not keep us for ever. */
+/* Time that passes is the host's to answer for until the operations under way have got on by
+ * VD_NFC_PROGRESS_STEP since this was last so: a little now and then does not count, nor does what
+ * nobody asked for. */
 static void note_progress(struct vd_nfc_pump *pump)
 {
     uint64_t progress = vd_nfc_session_progress(pump->link.session);
@@ -426,11 +428,13 @@ static void wake_late(struct vd_nfc_link *link)
 /* Too little to be woken for has come, or nothing. */
 static int timed_out(struct vd_nfc_pump *pump, struct vd_error *err)
 {
-    int r = receive_some(pump, err);
-    if (r == VD_STREAM_WAIT)
-        return vd_error_set(err, VD_E_TIMED_OUT, "'%s' did not answer in time", pump->host);
-    pump->last_moved_ms = vd_clock_now_ms();
-    return r;
+    while (is_overdue(pump)) {
+        int r = receive_some(pump, err);
+        if (r != VD_OK)
+            return r == VD_STREAM_WAIT ? too_slow(pump, err) : r;
+        note_progress(pump);
+    }
+    return VD_OK;
 }
 
 static int await_events(struct vd_nfc_pump *pump, struct vd_error *err)
