@@ -462,6 +462,8 @@ static void turn(struct vd_nfc_pump *pump, bool has_work)
     struct vd_error err = VD_ERROR_INIT;
     bool paused = pump->resume_at_ms && vd_clock_now_ms() < pump->resume_at_ms;
     bool cancelled = vd_net_stop_asked(stop_of(pump));
+    if (!paused)
+        pump->resume_at_ms = 0; /* or nothing would be awaited until what is past */
     if (cancelled)
         give_up(pump);
     else if (!pump->link.stream && has_work && !paused)

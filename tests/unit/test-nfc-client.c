@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The whole client over a socket pair, with a host that is never silent and never done. */
+/* The whole client over the loopback, with hosts that are never silent and never done, or gone. */
 #include "nfc/client.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -19,7 +21,8 @@
 
 struct host {
     int fd;
-    bool dialled;
+    unsigned dialled; /* how often; only the first time is it there */
+    int gone_code;    /* of the others; 0: VD_E_FAIL */
     bool answers_handshake;
     void (*annoy)(struct host *host);
     pthread_t thread;
@@ -114,44 +117,92 @@ static void *be_host(void *data)
     return NULL;
 }
 
+/* Of TCP: what a socket is woken for plays a part. */
+static void new_pair(int pair[2])
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t size = sizeof at;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    check(bind(fd, (struct sockaddr *)&at, size) == 0 && listen(fd, 1) == 0);
+    check(getsockname(fd, (struct sockaddr *)&at, &size) == 0);
+    pair[1] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    check(connect(pair[1], (struct sockaddr *)&at, size) == 0);
+    pair[0] = accept(fd, NULL, NULL);
+    check(pair[0] >= 0);
+    (void)close(fd); /* carries no data */
+}
+
 static int dial(void *data, struct vd_stream **ret, struct vd_error *err)
 {
     static const struct vd_net_timeouts timeouts = {.connect_ms = IO_MS, .io_ms = IO_MS};
     struct host *host = data;
     int pair[2];
-    if (host->dialled)
-        return vd_error_set(err, VD_E_FAIL, "there is no other connection");
-    host->dialled = true;
-    check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+    if (host->dialled++ > 0)
+        return vd_error_set(err, host->gone_code ? host->gone_code : VD_E_FAIL,
+                            "there is no other connection");
+    new_pair(pair);
     host->fd = pair[0];
     check_int_eq(pthread_create(&host->thread, NULL, be_host, host), 0);
     return vd_stream_from_fd(pair[1], &timeouts, ret, err);
 }
 
-/* Opens and reads; the first error. */
-static int meet(struct host *host, struct vd_error *err)
+static int open_at(struct host *host, const struct vd_net_stop *stop, struct vd_disk **ret,
+                   struct vd_error *err)
 {
-    static uint8_t bytes[65536];
-    struct vd_disk *disk = NULL;
     const struct vd_nfc_options options = {
         .path = "[a] b",
         .read_only = true,
         .server_version = 2,
-        .timeouts = {.connect_ms = IO_MS, .io_ms = IO_MS},
+        .first_pause_ms = 10,
+        .timeouts = {.connect_ms = IO_MS, .io_ms = IO_MS, .stop = stop},
         .dial = dial,
         .dial_data = host,
     };
-    uint64_t start = vd_clock_now_ms();
-    int r = vd_nfc_open(&options, &disk, err);
-    if (r == VD_OK) {
-        r = vd_disk_read(disk, 0, sizeof bytes / 512, bytes, err);
-        check_code(vd_disk_close(disk, NULL), VD_OK);
-    }
-    check(vd_clock_now_ms() - start < SLOWEST_MS);
+    return vd_nfc_open(&options, ret, err);
+}
+
+static int read_some(struct vd_disk *disk, struct vd_error *err)
+{
+    static uint8_t bytes[65536];
+    return vd_disk_read(disk, 0, sizeof bytes / 512, bytes, err);
+}
+
+static void part_from(struct host *host)
+{
     (void)shutdown(host->fd, SHUT_RDWR);
     check_int_eq(pthread_join(host->thread, NULL), 0);
     (void)close(host->fd);
+}
+
+/* Opens and reads; the first error. */
+static int meet(struct host *host, struct vd_error *err)
+{
+    struct vd_disk *disk = NULL;
+    uint64_t start = vd_clock_now_ms();
+    int r = open_at(host, NULL, &disk, err);
+    if (r == VD_OK) {
+        r = read_some(disk, err);
+        check_code(vd_disk_close(disk, NULL), VD_OK);
+    }
+    check(vd_clock_now_ms() - start < SLOWEST_MS);
+    part_from(host);
     return r;
+}
+
+static uint64_t processor_ms(void)
+{
+    struct timespec now;
+    check(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now) == 0);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* Half a second passes, and nobody has anything to do. */
+static void be_idle(void)
+{
+    uint64_t before = processor_ms();
+    for (int i = 0; i < 10; i++)
+        pause_a_little();
+    check(processor_ms() - before < 50);
 }
 
 /* What comes of it is that of the connection that is tried afterwards, and is not there. */
@@ -176,4 +227,24 @@ VD_TEST(answers_that_nobody_waits_for_are_no_progress)
     struct vd_error err = VD_ERROR_INIT;
     check_code(meet(&host, &err), VD_E_FAIL);
     check_str_has(err.text, "no other connection");
+}
+
+static void be_silent(struct host *host)
+{
+    (void)host;
+}
+
+VD_TEST(a_disk_whose_host_is_gone_for_good_uses_no_processor)
+{
+    struct host host = {
+        .answers_handshake = true, .annoy = be_silent, .gone_code = VD_E_DISCONNECTED};
+    struct vd_error err = VD_ERROR_INIT;
+    struct vd_disk *disk = NULL;
+    check_code_err(open_at(&host, NULL, &disk, &err), VD_OK, &err);
+    (void)shutdown(host.fd, SHUT_RDWR);
+    check_code(read_some(disk, &err), VD_E_DISCONNECTED);
+    check_u64_eq(host.dialled, 6);
+    be_idle();
+    check_code(vd_disk_close(disk, NULL), VD_OK);
+    part_from(&host);
 }
