@@ -437,18 +437,21 @@ static int timed_out(struct vd_nfc_pump *pump, struct vd_error *err)
     return VD_OK;
 }
 
-static int await_events(struct vd_nfc_pump *pump, struct vd_error *err)
+/* `cancelled` is what the turn began with: a wish that came since must wake. Once it is obeyed,
+ * nobody reads what an idle connection brings. */
+static int await_events(struct vd_nfc_pump *pump, bool cancelled, struct vd_error *err)
 {
     struct vd_nfc_link *link = &pump->link;
-    bool busy = link->stream && vd_nfc_session_pending(link->session) > 0;
-    bool writing = link->stream && wants_to_send(link);
-    if (link->stream)
+    bool listening = link->stream && !cancelled;
+    bool busy = listening && vd_nfc_session_pending(link->session) > 0;
+    bool writing = listening && wants_to_send(link);
+    if (listening)
         wake_late(link);
     struct pollfd fds[] = {
         {pump->wake, POLLIN, 0},
-        {link->stream ? vd_stream_fd(link->stream) : -1,
-         link->stream ? vd_stream_events(link->stream, true, writing) : (short)0, 0},
-        {vd_net_stop_asked(stop_of(pump)) ? -1 : vd_net_stop_fd(stop_of(pump)), POLLIN, 0},
+        {listening ? vd_stream_fd(link->stream) : -1,
+         listening ? vd_stream_events(link->stream, true, writing) : (short)0, 0},
+        {cancelled ? -1 : vd_net_stop_fd(stop_of(pump)), POLLIN, 0},
     };
     int n = poll(fds, VD_ARRAY_SIZE(fds), poll_ms(pump, busy));
     uint64_t count;
@@ -470,7 +473,7 @@ static void turn(struct vd_nfc_pump *pump, bool has_work)
         reconnect(pump);
     int r = pump->link.stream && !cancelled ? move_bytes(pump, &err) : VD_OK;
     if (r == VD_OK)
-        r = await_events(pump, &err);
+        r = await_events(pump, cancelled, &err);
     if (r < 0 && pump->link.stream)
         connection_lost(pump, r, &err);
 }

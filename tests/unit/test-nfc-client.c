@@ -248,3 +248,20 @@ VD_TEST(a_disk_whose_host_is_gone_for_good_uses_no_processor)
     check_code(vd_disk_close(disk, NULL), VD_OK);
     part_from(&host);
 }
+
+VD_TEST(an_idle_disk_that_is_cancelled_uses_no_processor)
+{
+    struct host host = {.answers_handshake = true, .annoy = be_silent};
+    struct vd_error err = VD_ERROR_INIT;
+    struct vd_disk *disk = NULL;
+    struct vd_net_stop stop;
+    vd_net_stop_init(&stop);
+    check_code_err(open_at(&host, &stop, &disk, &err), VD_OK, &err);
+    vd_net_stop_ask(&stop);
+    check_code(read_some(disk, &err), VD_E_CANCELLED);
+    (void)shutdown(host.fd, SHUT_RDWR);
+    be_idle();
+    check_code(vd_disk_close(disk, NULL), VD_OK);
+    part_from(&host);
+    vd_net_stop_done(&stop);
+}
