@@ -84,6 +84,7 @@ static int ask_catalogue(struct vd_vsphere *session, const char *method, const c
 {
     VD_CLEANUP(vd_soap_call_done) struct vd_soap_call call = VD_SOAP_CALL_INIT;
     vd_soap_begin_catalogue(&call, method, "VslmTask", moid);
+    call.settles = true; /* the task goes on, whether somebody looks or not */
     vd_soap_what(&call, "%s", look->call->what);
     return vd_soap_run(session, &call, reply, look->err);
 }
