@@ -49,6 +49,7 @@ func vslmTypeByName(name string) (reflect.Type, bool) {
 }
 
 // serveVslm takes the session from the envelope's header, as real servers do, or from the cookie.
+// In the header it is without the quotes of the cookie.
 func (f *front) serveVslm(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost || f.conf.ESXi || f.conf.Profile < 7 && *f.conf.NfcVersion == 0 {
 		http.NotFound(w, r)
@@ -78,7 +79,7 @@ func (f *front) serveVslm(w http.ResponseWriter, r *http.Request) {
 
 func (c *call) answerVslm() (interface{}, *fault) {
 	limit := c.switches.number("expired-session-after")
-	if cookie := strings.Trim(strings.TrimPrefix(c.Header.Cookie, cookieName+"="), `"`); cookie != "" {
+	if cookie := strings.TrimPrefix(c.Header.Cookie, cookieName+"="); cookie != "" {
 		c.session = c.sessions.use(cookie, limit)
 	} else {
 		c.session = c.sessions.find(c.request, limit)

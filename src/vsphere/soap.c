@@ -240,16 +240,29 @@ static void note_peer(struct vd_vsphere *session, const struct vd_tls_peer *peer
     (void)pthread_mutex_unlock(&session->lock);
 }
 
-/* The envelope once more, with the session in its header: the cookie's value alone. */
+/* The value alone, without the quotes around it, which a Cookie header wants and this one does not.
+ * NULL: out of memory. */
+static char *session_of(const char *cookie)
+{
+    const char *value = strchr(cookie, '=');
+    value = value ? value + 1 : cookie;
+    value += *value == '"';
+    size_t length = strlen(value);
+    return strndup(value, length - (length > 0 && value[length - 1] == '"'));
+}
+
+/* The envelope once more, with the session in its header. */
 static int write_catalogue_envelope(const struct vd_soap_call *call, const char *cookie,
                                     struct vd_xml_writer *to)
 {
-    const char *value = cookie ? strchr(cookie, '=') : NULL;
+    VD_CLEANUP(vd_secret_free_cleanup) char *value = cookie ? session_of(cookie) : NULL;
+    if (cookie && !value)
+        return VD_E_NO_MEMORY;
     size_t room = call->body.buf.length + (cookie ? 6 * strlen(cookie) : 0) + 256;
     to->result = vd_buf_reserve(&to->buf, room); /* at once: no copies of the cookie are left */
     vd_xml_raw(to, HEAD);
     vd_xml_raw(to, "<soapenv:Header>");
-    vd_xml_leaf(to, "vcSessionCookie", value ? value + 1 : NULL);
+    vd_xml_leaf(to, "vcSessionCookie", value);
     vd_xml_raw(to, "</soapenv:Header>");
     vd_xml_raw(to, vd_buf_text(&call->body.buf) + strlen(HEAD));
     return to->result;
@@ -320,14 +333,37 @@ static int exchange_in_session(struct vd_vsphere *session, struct vd_soap_call *
     return vd_soap_exchange(session, call, cookie, reply, NULL, err);
 }
 
+/* After a call of login number `generation` was told that nobody is logged in; `ret_new`: somebody
+ * is now. The catalogue is a service of its own, so who asked it asks the server whether it is so:
+ * a session that lives is not replaced, and left there without a logout. */
+static int renew(struct vd_vsphere *session, const struct vd_soap_call *call, uint64_t generation,
+                 bool *ret_new, struct vd_error *err)
+{
+    VD_CLEANUP(vd_soap_call_done) struct vd_soap_call probe = VD_SOAP_CALL_INIT;
+    VD_CLEANUP(vd_soap_reply_done) struct vd_soap_reply answer = VD_SOAP_REPLY_INIT;
+    uint64_t now = generation;
+    int r = VD_OK;
+    if (call->catalogue) {
+        vd_soap_begin(&probe, "CurrentTime", "ServiceInstance", "ServiceInstance");
+        vd_soap_what(&probe, "%s", call->what);
+        r = exchange_in_session(session, &probe, &answer, &now, err);
+    }
+    if (r == VD_OK && now == generation &&
+        (!call->catalogue || vd_fault_is(&answer.fault, "NotAuthenticated")))
+        r = vd_session_renew(session, generation, err);
+    *ret_new = r == VD_OK && vd_session_generation(session) != generation;
+    return r;
+}
+
 int vd_soap_run(struct vd_vsphere *session, struct vd_soap_call *call, struct vd_soap_reply *reply,
                 struct vd_error *err)
 {
     uint64_t generation = 0;
     int r = exchange_in_session(session, call, reply, &generation, err);
     if (r == VD_OK && vd_fault_is(&reply->fault, "NotAuthenticated") && !call->sessionless) {
-        r = vd_session_renew(session, generation, err);
-        if (r == VD_OK)
+        bool again;
+        r = renew(session, call, generation, &again, err);
+        if (again)
             r = exchange_in_session(session, call, reply, &generation, err);
     }
     vd_log(session->log, VD_LOG_DEBUG, "vSphere: %s: %s", call->method,

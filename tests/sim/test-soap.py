@@ -454,14 +454,18 @@ def first_class(folder, catalogue):
         listed = client.call("ListVStorageObject", this, store)
         equal([e.findtext("id") for e in listed], ["2757d89e-0b6f-4c0f-9a5c-3c0f7f6d1a11"], "the disks")
         if catalogue:
-            head = f'<soapenv:Header><vcSessionCookie>{client.cookie.split("=")[1]}</vcSessionCookie></soapenv:Header>'
+            quoted = client.cookie.split("=")[1]
+            def head(value):
+                return f"<soapenv:Header><vcSessionCookie>{value}</vcSessionCookie></soapenv:Header>"
             client.cookie = None
-            names = {"space": "urn:vslm", "path": "/vslm/sdk", "head": head}
+            names = {"space": "urn:vslm", "path": "/vslm/sdk", "head": head(quoted.strip('"'))}
             content = client.call("RetrieveContent", "VslmServiceInstance:ServiceInstance", **names)[0]
             entry = content.find("vStorageObjectManager")
             this, store = f"{entry.get('type')}:{entry.text}", ""
             prefix = {"retrieve": "VslmRetrieveVStorageObject", "snapshot": "VslmCreateSnapshot_Task",
                       "details": "VslmRetrieveSnapshotDetails", "changed": "VslmQueryChangedDiskAreas"}
+            refused("NotAuthenticated", client.call, "VslmListVStorageObjectForSpec", this, "<maxResult>10</maxResult>",
+                    **{**names, "head": head(quoted)})
             found = client.call("VslmListVStorageObjectForSpec", this, "<maxResult>10</maxResult>", **names)[0]
             equal(found.findtext("allRecordsReturned"), "true", "all")
         disk = f"<id><id>{listed[0].findtext('id')}</id></id>"

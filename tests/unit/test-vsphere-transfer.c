@@ -687,13 +687,21 @@ VD_TEST(the_global_catalogue_of_first_class_disks)
     check_str_has(headers, "SOAPAction: \"urn:vslm/8.0.3.0\"");
     check(!strstr(headers, "Cookie:"));
     check_str_has(soap_server_envelope(server, "VslmCreateSnapshot_Task"),
-                  "<soapenv:Header><vcSessionCookie>&quot;c00k1e&quot;</vcSessionCookie>"
+                  "<soapenv:Header><vcSessionCookie>c00k1e</vcSessionCookie>"
                   "</soapenv:Header><soapenv:Body>");
     check_u64_eq(soap_server_count(server, "RetrieveContent"), 1);
     again("VslmRetrieveSnapshotDetails", SOAP_FAULT("NotFound", ""));
     char *path = NULL, *change_id = NULL;
     check_code(vd_vsphere_fcd_snapshot(session, NULL, "5e43", "6", &path, &change_id, &err),
                VD_E_NOT_FOUND);
+    again("VslmRetrieveSnapshotDetails", SOAP_FAULT("NotAuthenticated", ""));
+    check_code(vd_vsphere_fcd_snapshot(session, NULL, "5e43", "6", &path, &change_id, &err),
+               VD_E_LOGIN);
+    check_u64_eq(soap_server_count(server, "Login"), 1); /* for the session lives */
+    again("CurrentTime", SOAP_FAULT("NotAuthenticated", ""));
+    check_code(vd_vsphere_fcd_snapshot(session, NULL, "5e43", "6", &path, &change_id, &err),
+               VD_E_LOGIN);
+    check_u64_eq(soap_server_count(server, "Login"), 2);
     check_u64_eq(soap_server_count(server, "RetrieveContent"), 1);
     soap_server_forget(server, "VslmRetrieveSnapshotDetails");
     soap_server_on_status(server, "VslmRetrieveSnapshotDetails", 404);
