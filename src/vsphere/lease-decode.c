@@ -76,6 +76,17 @@ static int url_parse(const char *text, struct vd_lease_url *ret, struct vd_error
     return ret->host && ret->path ? VD_OK : no_memory(err);
 }
 
+static void file_done(struct vd_lease_file *file)
+{
+    if (file->url.path)
+        explicit_bzero(file->url.path, strlen(file->url.path));
+    free(file->url.path);
+    free(file->url.host);
+    free(file->key);
+    free(file->thumbprint);
+    *file = (struct vd_lease_file){.key = NULL};
+}
+
 static int file_decode(const xmlNode *device, struct vd_lease_file *file, struct vd_error *err)
 {
     const char *key = vd_xml_child_text(device, "key");
@@ -83,6 +94,7 @@ static int file_decode(const xmlNode *device, struct vd_lease_file *file, struct
     const char *pem = vd_xml_child_text(device, "sslCertificate"); /* 9.0 */
     struct vd_tls_peer peer = {.sha256 = ""};
     int r = url_parse(vd_xml_child_text(device, "url"), &file->url, err);
+    vd_xml_wipe(vd_xml_child(device, "url"));
     if (r == VD_OK && pem && pem[0])
         r = vd_tls_pem_thumbprints(pem, strlen(pem), &peer, err);
     if (r == VD_OK && thumbprint && thumbprint[0])
@@ -95,6 +107,21 @@ static int file_decode(const xmlNode *device, struct vd_lease_file *file, struct
     file->thumbprint = strdup(thumbprint ? thumbprint : "");
     file->disk = vd_xml_true(vd_xml_child(device, "disk"));
     return file->key && file->thumbprint ? VD_OK : no_memory(err);
+}
+
+/* Only disks are judged: what else there is, an NVRAM for one, nobody needs. */
+static int file_add(const xmlNode *device, struct vd_lease_info *info, struct vd_error *err)
+{
+    struct vd_lease_file *file = &info->files[info->count];
+    struct vd_error why = VD_ERROR_INIT;
+    int r = file_decode(device, file, &why);
+    if (r == VD_OK)
+        info->count++;
+    else
+        file_done(file);
+    if (r == VD_OK || (r != VD_E_NO_MEMORY && !vd_xml_true(vd_xml_child(device, "disk"))))
+        return VD_OK;
+    return vd_error_set(err, r, "%s", vd_error_message(&why, r));
 }
 
 int vd_lease_info_decode(const xmlNode *info, struct vd_lease_info *ret, struct vd_error *err)
@@ -114,7 +141,7 @@ int vd_lease_info_decode(const xmlNode *info, struct vd_lease_info *ret, struct 
     if (!ret->files)
         return no_memory(err);
     for (; device; device = vd_xml_next(device)) {
-        int r = file_decode(device, &ret->files[ret->count++], err);
+        int r = file_add(device, ret, err);
         if (r < 0)
             return r;
     }
@@ -123,15 +150,8 @@ int vd_lease_info_decode(const xmlNode *info, struct vd_lease_info *ret, struct 
 
 void vd_lease_info_done(struct vd_lease_info *info)
 {
-    for (size_t i = 0; i < info->count; i++) {
-        struct vd_lease_file *file = &info->files[i];
-        if (file->url.path)
-            explicit_bzero(file->url.path, strlen(file->url.path));
-        free(file->url.path);
-        free(file->url.host);
-        free(file->key);
-        free(file->thumbprint);
-    }
+    for (size_t i = 0; i < info->count; i++)
+        file_done(&info->files[i]);
     free(info->files);
     *info = (struct vd_lease_info){.files = NULL};
 }

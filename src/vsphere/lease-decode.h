@@ -32,7 +32,8 @@ struct vd_lease_info {
     uint32_t timeout_ms; /* without a word of ours; 0: not told */
 };
 
-/* An HttpNfcLeaseInfo. To be given to vd_lease_info_done also on failure. */
+/* An HttpNfcLeaseInfo; its URLs, which are secret, are overwritten there. A file that is no disk is
+ * left out where its address is none. To be given to vd_lease_info_done also on failure. */
 VD_MUST_CHECK int vd_lease_info_decode(const xmlNode *info, struct vd_lease_info *ret,
                                        struct vd_error *err);
 void vd_lease_info_done(struct vd_lease_info *info);

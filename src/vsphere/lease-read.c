@@ -40,9 +40,10 @@ static int take(void *data, const void *bytes, size_t size)
     int r = vd_digest_add(transfer->sha1, bytes, size);
     if (r == VD_OK)
         r = vd_digest_add(transfer->sha256, bytes, size);
-    if (r == VD_OK)
-        r = transfer->sink->take(transfer->sink->data, bytes, size);
-    transfer->refused = VD_MIN(r, 0);
+    if (r < 0)
+        return r;
+    r = transfer->sink->take(transfer->sink->data, bytes, size);
+    transfer->refused = VD_MIN(r, 0); /* told by the sink */
     transfer->done += size;
     if (r >= 0 && !report(transfer))
         r = VD_E_CANCELLED;

@@ -34,7 +34,10 @@ static int take(void *data, const xmlNode *object)
     struct look *look = data;
     const char *what = look->lease->what;
     const char *state = vd_props_text(object, "state");
+    const char *moid = vd_xml_child_text(object, "obj");
     struct vd_fault fault;
+    if (!moid || strcmp(moid, look->lease->moid) != 0)
+        return VD_OK; /* nobody asked for it */
     look->seen = true;
     if (!vd_xml_i32(vd_props_get(object, "initializeProgress"), &look->percent) ||
         look->percent < 0 || look->percent > 100)
@@ -49,6 +52,7 @@ static int take(void *data, const xmlNode *object)
     if (look->state != READY || !look->want_info)
         return VD_OK;
     struct vd_error why = VD_ERROR_INIT;
+    vd_lease_info_done(&look->lease->info); /* of an answer that lists it twice */
     int r = vd_lease_info_decode(vd_props_get(object, "info"), &look->lease->info, &why);
     return r < 0 ? vd_error_set(look->err, r, "%s: %s", what, why.text) : VD_OK;
 }
@@ -120,7 +124,8 @@ static bool tell_progress(struct vd_vsphere_lease *lease)
     if (r == VD_OK)
         return true;
     if (reply.fault.type[0] == '\0' && r != VD_E_LOGIN) {
-        vd_log(lease->session->log, VD_LOG_WARNING, "%s", why.text);
+        if (r != VD_E_CANCELLED) /* by a stop: nothing to warn of */
+            vd_log(lease->session->log, VD_LOG_WARNING, "%s", why.text);
         return true;
     }
     note_lost(lease, &why);
@@ -165,6 +170,18 @@ static void stop_keeping(struct vd_vsphere_lease *lease)
     lease->keeper_runs = false;
 }
 
+/* A look that did not come through tells nothing of the lease. */
+static bool is_of_the_way(int code)
+{
+    static const int classes[] = {VD_E_HOST_UNKNOWN, VD_E_REFUSED,   VD_E_TIMED_OUT,
+                                  VD_E_DISCONNECTED, VD_E_TLS,       VD_E_CANCELLED,
+                                  VD_E_HTTP_STATUS,  VD_E_NO_MEMORY, VD_E_PROTOCOL};
+    for (size_t i = 0; i < VD_ARRAY_SIZE(classes); i++)
+        if (vd_error_is(code, classes[i]))
+            return true;
+    return false;
+}
+
 int vd_lease_why(struct vd_vsphere_lease *lease, bool ask, struct vd_error *err)
 {
     struct vd_error why = VD_ERROR_INIT;
@@ -172,8 +189,8 @@ int vd_lease_why(struct vd_vsphere_lease *lease, bool ask, struct vd_error *err)
     (void)pthread_mutex_lock(&lease->lock);
     why = lease->lost;
     (void)pthread_mutex_unlock(&lease->lock);
-    if (why.code == 0 && ask)
-        VD_DISCARD(look_at(&look)); /* no answer tells nothing either */
+    if (why.code == 0 && ask && look_at(&look) < 0 && !look.seen && is_of_the_way(why.code))
+        vd_error_clear(&why);
     return why.code ? vd_error_set(err, why.code, "%s", why.text) : VD_OK;
 }
 

@@ -178,9 +178,38 @@ VD_TEST(addresses_of_an_export)
     check_u64_eq(info.timeout_ms, 30000);
     vd_lease_info_done(&info);
     check_code(decode("<info><deviceUrl><url>https://a/b</url><sslThumbprint>nonsense"
-                      "</sslThumbprint></deviceUrl></info>",
+                      "</sslThumbprint><disk>true</disk></deviceUrl></info>",
                       &info),
                VD_E_INVALID_ARG);
+    vd_lease_info_done(&info);
+}
+
+/* Nobody asked for it. */
+VD_TEST(an_unusable_file_that_is_no_disk_is_left_out)
+{
+    struct vd_lease_info info;
+    check_code_err(decode("<info><deviceUrl><key>n</key><url>ftp://a/nvram</url><disk>false</disk>"
+                          "</deviceUrl><deviceUrl><key>k</key><url>https://a/b</url>"
+                          "<disk>true</disk></deviceUrl><deviceUrl><url>https://a/c</url>"
+                          "<sslThumbprint>nonsense</sslThumbprint></deviceUrl></info>",
+                          &info),
+                   VD_OK, &err);
+    check_u64_eq(info.count, 1);
+    check_str_eq(info.files[0].key, "k");
+    vd_lease_info_done(&info);
+}
+
+VD_TEST(the_address_of_a_file_is_wiped)
+{
+    static const char text[] = "<info><deviceUrl><url>https://a/s3cret/disk-of-some-length.vmdk"
+                               "</url></deviceUrl></info>";
+    VD_CLEANUP(vd_xml_free_cleanup) xmlDoc *doc = NULL;
+    struct vd_lease_info info;
+    check_code(vd_xml_parse(text, strlen(text), &doc, &err), VD_OK);
+    check_code(vd_lease_info_decode(vd_xml_root(doc), &info, &err), VD_OK);
+    check_str_eq(info.files[0].url.path, "/s3cret/disk-of-some-length.vmdk");
+    const char *left = vd_xml_child_text(vd_xml_child(vd_xml_root(doc), "deviceUrl"), "url");
+    check(!left || !strstr(left, "s3cret"));
     vd_lease_info_done(&info);
 }
 
@@ -386,6 +415,35 @@ VD_TEST(a_lease_that_the_server_gives_up)
     soap_server_on(server, "ExportVm", SOAP_FAULT("InvalidPowerState", ""));
     check_code(export_all(&got), VD_E_BUSY);
     check_str_has(err.text, "make a snapshot and export that");
+    end();
+}
+
+/* An answer that lists it twice, and what nobody asked for. */
+VD_TEST(a_lease_that_is_told_twice)
+{
+#define INFO \
+    "<deviceUrl><key>/vm-66/a0:0</key><url>https://*/nfc/1</url><disk>true</disk></deviceUrl>"
+#define TOLD OBJ("HttpNfcLease", "lease-1", VAL("state", "ready") VAL("info", INFO))
+    struct got got = {.length = 0};
+    start();
+    offer("<returnval>" OBJ("HttpNfcLease", "lease-2", VAL("state", "error")) TOLD TOLD
+          "</returnval>");
+    soap_server_on(server, "GET /nfc", HTTP("200 OK", "Content-Length: 5\r\n", "hello"));
+    check_code_err(export_all(&got), VD_OK, &err);
+    end();
+}
+
+/* What was lost is the stream; that nobody could be asked about the lease is not the reason. */
+VD_TEST(a_look_that_fails_on_the_way_is_no_reason)
+{
+    struct got got = {.length = 0};
+    start();
+    offer(READY("https://*/nfc/52/disk-0.vmdk", ""));
+    soap_server_on_status(server, "RetrievePropertiesEx", 404);
+    soap_server_on(server, "GET /nfc",
+                   HTTP("200 OK", "Content-Length: 5\r\nConnection: close\r\n", "he"));
+    check_code(export_all(&got), VD_E_DISCONNECTED);
+    check_str_has(err.text, "such a stream cannot be taken up again");
     end();
 }
 
