@@ -265,6 +265,21 @@ static int wake_session(struct vd_vsphere *session, const char *what, struct vd_
     return vd_soap_run(session, &call, &reply, err);
 }
 
+/* Why it failed, as one sentence; that of whoever gives the bytes is there already. */
+static int tell_upload(const struct upload *upload, const char *what, int r,
+                       const struct vd_error *why, struct vd_error *err)
+{
+    if (upload->refused < 0 && upload->refused != VD_E_TRUNCATED)
+        return upload->refused;
+    if (upload->refused < 0)
+        return vd_error_set(err, upload->refused,
+                            "%s: there are only %" PRIu64 " bytes of %" PRIu64 " to send", what,
+                            upload->done, upload->source->size_bytes);
+    if (r == VD_E_CANCELLED)
+        return cancelled(what, err);
+    return vd_error_set(err, r, "%s: %s", what, vd_error_message(why, r));
+}
+
 static int send_file(struct vd_vsphere *session, const char *url, struct upload *upload,
                      const char *what, struct vd_error *err)
 {
@@ -286,19 +301,12 @@ static int send_file(struct vd_vsphere *session, const char *url, struct upload 
     struct vd_http_reply reply;
     struct vd_error why = VD_ERROR_INIT;
     int r = vd_http_send(session->http, &request, &reply, &why);
-    if (r < 0 && upload->refused < 0 && upload->refused != VD_E_TRUNCATED)
-        r = upload->refused; /* told by whoever refused */
-    else if (r < 0 && upload->refused < 0)
-        r = vd_error_set(err, upload->refused,
-                         "%s: there are only %" PRIu64 " bytes of %" PRIu64 " to send", what,
-                         upload->done, upload->source->size_bytes);
-    else if (r < 0)
-        r = r == VD_E_CANCELLED
-                ? cancelled(what, err)
-                : vd_error_set(err, r, "%s: %s; what is at the server now is not known", what,
-                               vd_error_message(&why, r));
+    if (r < 0)
+        r = tell_upload(upload, what, r, &why, err);
     else if (reply.status < 200 || reply.status > 299)
         r = status_error(session, what, reply.status, err);
+    if (r < 0 && upload->done > 0)
+        vd_error_prefix(err, "what is at the server now is not known");
     vd_http_reply_done(&reply);
     return r;
 }

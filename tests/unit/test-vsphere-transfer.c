@@ -609,8 +609,12 @@ VD_TEST(what_a_server_says_of_a_file)
     end();
 }
 
+static bool source_fails;
+
 static int give(void *data, uint64_t offset_bytes, void *bytes, size_t size, size_t *ret)
 {
+    if (source_fails)
+        return vd_error_set(&err, VD_E_IO, "cannot read it");
     const char *text = data;
     size_t left = strlen(text) - (size_t)offset_bytes;
     *ret = VD_MIN(left, size);
@@ -636,8 +640,14 @@ VD_TEST(a_file_is_written)
     soap_server_on(server, "PUT /folder", HTTP("403 No", "Content-Length: 0\r\n", ""));
     check_code(put(5), VD_E_NO_PERMISSION);
     check_str_has(err.text, "Datastore.FileManagement");
+    check_str_has(err.text, "what is at the server now is not known: writing the file");
     check_code(put(6), VD_E_TRUNCATED);
     check_str_has(err.text, "only 5 bytes of 6 to send");
+    check_str_has(err.text, "what is at the server now is not known: writing the file");
+    source_fails = true;
+    check_code(put(5), VD_E_IO);
+    check_str_eq(err.text, "cannot read it"); /* nothing was sent */
+    source_fails = false;
     end();
 }
 
