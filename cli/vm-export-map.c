@@ -69,15 +69,19 @@ static size_t file_at(const struct vd_vsphere_lease *lease, const char *controll
     return found;
 }
 
+/* False where the place of a disk that is wanted is not told, or not exported. */
 static bool map_by_place(const struct vd_vsphere_lease *lease, const struct vd_vsphere_vm *vm,
-                         size_t *ret_files)
+                         const bool *wanted, size_t *ret_files, size_t *ret_found)
 {
+    bool all = true;
+
+    *ret_found = 0;
     for (size_t i = 0; i < vm->disk_count; i++) {
         ret_files[i] = file_at(lease, vm->disks[i].controller);
-        if (ret_files[i] == SIZE_MAX)
-            return false;
+        *ret_found += ret_files[i] != SIZE_MAX;
+        all = all && (ret_files[i] != SIZE_MAX || !wanted[i]);
     }
-    return true;
+    return all;
 }
 
 /* Servers list disks in the order the machine has them. */
@@ -97,17 +101,18 @@ static size_t map_by_order(const struct vd_vsphere_lease *lease, const struct vd
 }
 
 int cli_export_map(const struct vd_vsphere_lease *lease, const struct vd_vsphere_vm *vm,
-                   size_t *ret_files, struct vd_error *err)
+                   const bool *wanted, size_t *ret_files, struct vd_error *err)
 {
-    size_t disks;
+    size_t disks, found;
 
-    if (map_by_place(lease, vm, ret_files))
+    if (map_by_place(lease, vm, wanted, ret_files, &found))
         return VD_OK;
     disks = map_by_order(lease, vm, ret_files);
     if (disks == vm->disk_count)
         return VD_OK;
     return vd_error_set(err, VD_E_PROTOCOL,
                         "the server exports %zu disks of '%s', which has %zu, and does not say "
-                        "which",
-                        disks, vm->name, vm->disk_count);
+                        "which%s",
+                        disks, vm->name, vm->disk_count,
+                        found > 0 ? " for all of them; name those to export with --disk" : "");
 }

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/bytes.h"
+#include "base/units.h"
 #include "interrupt.h"
 #include "ops/target.h"
 #include "progress-line.h"
@@ -14,15 +16,17 @@
 #include "vm-export-map.h"
 #include "vm.h"
 
-#define TAIL_BYTES 512u /* the marker of a stream's end, all zeros */
+#define TAIL_BYTES     512u        /* the marker of a stream's end, all zeros */
+#define HEAD_BYTES     20u         /* "KDMV", version, flags, capacity in sectors */
+#define ROUNDING_BYTES (64u << 10) /* a grain: what a stream's capacity may be rounded up to */
 
 /* A disk on its way to its file. */
 struct part {
-    bool wanted;
     char *path;
     struct vd_target *target;
     uint64_t done;
-    char head[4];
+    const struct vd_vsphere_disk *disk;
+    char head[HEAD_BYTES];
     char tail[TAIL_BYTES];
     struct vd_error *err; /* of the transfer under way */
 };
@@ -32,6 +36,7 @@ struct export
     const struct cli_args *args;
     const struct vd_machine *machine;
     struct part *parts; /* one for each disk of the machine */
+    bool *wanted;       /* likewise */
     size_t count;
     struct vd_vsphere_lease *lease;
     size_t *files; /* the lease's file of each disk */
@@ -74,12 +79,12 @@ static int choose(struct export *export, struct vd_error *err)
     const char *path;
 
     for (size_t i = 0; i < export->count; i++)
-        export->parts[i].wanted = !named[0];
+        export->wanted[i] = !named[0];
     for (; *named; named++) {
         int r = vd_machine_disk(vm, *named, &disk, &path, err);
         if (r < 0)
             return r;
-        export->parts[disk - vm->disks].wanted = true;
+        export->wanted[disk - vm->disks] = true;
     }
     if (export->count == 0)
         return vd_error_set(err, VD_E_NOT_FOUND, "'%s' has no disk", vm->name);
@@ -97,8 +102,9 @@ static int open_targets(struct export *export, const char *folder, struct vd_err
         return vd_error_set_errno(err, errno, "cannot make the folder '%s'", folder);
     for (size_t i = 0; i < export->count; i++) {
         struct part *part = &export->parts[i];
-        if (!part->wanted)
+        if (!export->wanted[i])
             continue;
+        part->disk = &export->machine->vm->disks[i];
         part->path = path_of(export, folder, i);
         if (!part->path)
             return vd_error_set(err, VD_E_NO_MEMORY, "out of memory");
@@ -121,14 +127,33 @@ static void keep_ends(struct part *part, const char *bytes, size_t size)
     memcpy(part->tail + kept, bytes + size - (TAIL_BYTES - kept), TAIL_BYTES - kept);
 }
 
+/* Servers do not always say which file is which disk. (Virtual Disk Format 5.0: u64 at byte 12) */
+static int check_head(const struct part *part, struct vd_error *err)
+{
+    uint64_t sectors = vd_le64_decode(part->head + 12), want = part->disk->capacity_bytes;
+
+    if (memcmp(part->head, "KDMV", 4) != 0 || sectors > VD_MAX_SECTORS)
+        return vd_error_set(err, VD_E_PROTOCOL,
+                            "what the server sent for '%s' is not a streamOptimized disk",
+                            part->path);
+    uint64_t have = vd_sectors_to_bytes(sectors);
+    if (have >= want && have - want < ROUNDING_BYTES)
+        return VD_OK;
+    return vd_error_set(err, VD_E_PROTOCOL,
+                        "what the server sent for '%s' is a disk of %" PRIu64
+                        " bytes, expected '%s' of %" PRIu64 "; it is another one",
+                        part->path, have, part->disk->label, want);
+}
+
 static int take(void *data, const void *bytes, size_t size)
 {
     struct part *part = data;
+    bool early = part->done < HEAD_BYTES;
     int r = vd_target_write(part->target, part->done, bytes, size, part->err);
 
     keep_ends(part, bytes, size);
     part->done += size;
-    return r;
+    return r == VD_OK && early && part->done >= HEAD_BYTES ? check_head(part, part->err) : r;
 }
 
 static bool report(void *data, uint64_t done, uint64_t total)
@@ -145,7 +170,7 @@ static int check_stream(const struct part *part, struct vd_error *err)
 {
     static const char zeros[TAIL_BYTES];
 
-    if (part->done < 2 * (uint64_t)TAIL_BYTES || memcmp(part->head, "KDMV", 4) != 0)
+    if (part->done < 2 * (uint64_t)TAIL_BYTES)
         return vd_error_set(err, VD_E_PROTOCOL,
                             "what the server sent for '%s' is not a streamOptimized disk",
                             part->path);
@@ -166,7 +191,7 @@ static int transfer(struct export *export, size_t index, struct vd_error *err)
     part->err = err;
     export->last = true;
     for (size_t i = index + 1; i < export->count; i++)
-        export->last = export->last && !export->parts[i].wanted;
+        export->last = export->last && !export->wanted[i];
     int r = vd_vsphere_lease_read(export->lease, export->files[index], &sink, &progress, err);
     if (r == VD_OK)
         r = check_stream(part, err);
@@ -182,7 +207,7 @@ static int transfer_all(struct export *export, struct vd_error *err)
 
     cli_progress_init(&export->line, cli_given(export->args, OPT_PROGRESS));
     for (size_t i = 0; i < export->count && r == VD_OK; i++) {
-        if (export->parts[i].wanted)
+        if (export->wanted[i])
             r = transfer(export, i, err);
     }
     cli_progress_done(&export->line);
@@ -200,7 +225,8 @@ static int prepare(struct export *export, struct vd_error *err)
                               machine->snapshot[0] ? machine->snapshot : NULL, &line.progress,
                               &export->lease, err);
     cli_task_line_done(&line);
-    return r < 0 ? r : cli_export_map(export->lease, machine->vm, export->files, err);
+    return r < 0 ? r
+                 : cli_export_map(export->lease, machine->vm, export->wanted, export->files, err);
 }
 
 /* --- there --- */
@@ -209,7 +235,7 @@ static int name_all(struct export *export, struct vd_error *err)
 {
     for (size_t i = 0; i < export->count; i++) {
         struct part *part = &export->parts[i];
-        int r = part->wanted ? vd_target_finish(part->target, err) : VD_OK;
+        int r = export->wanted[i] ? vd_target_finish(part->target, err) : VD_OK;
         if (r < 0)
             return r;
     }
@@ -230,9 +256,9 @@ static int tell(const struct export *export, struct vd_error *err)
     }
     for (size_t i = 0; i < export->count; i++) {
         const struct part *part = &export->parts[i];
-        if (part->wanted && !as_json)
+        if (export->wanted[i] && !as_json)
             cli_print(stdout, "%s\n", part->path);
-        if (!part->wanted || !as_json)
+        if (!export->wanted[i] || !as_json)
             continue;
         vd_json_object(&json, NULL);
         vd_json_string(&json, "path", part->path);
@@ -259,6 +285,7 @@ static void export_done(struct export *export)
         free(export->parts[i].path);
     }
     free(export->parts);
+    free(export->wanted);
     free(export->files);
 }
 
@@ -289,8 +316,9 @@ int cli_vm_export(const struct cli_args *args, const char *operand, const char *
     cli_interrupt_catch();
     export.count = machine.vm->disk_count;
     export.parts = calloc(export.count + 1, sizeof *export.parts);
+    export.wanted = calloc(export.count + 1, sizeof *export.wanted);
     export.files = calloc(export.count + 1, sizeof *export.files);
-    if (!export.parts || !export.files)
+    if (!export.parts || !export.wanted || !export.files)
         return vd_error_set(err, VD_E_NO_MEMORY, "out of memory");
     return run(&export, rest, err);
 }
