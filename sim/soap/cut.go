@@ -13,6 +13,7 @@ var errCut = errors.New("cut, as asked for")
 type cutter struct {
 	http.ResponseWriter
 	left int64
+	cut  bool // it has hung up; a body that ends just there is whole
 }
 
 func (c *cutter) Write(bytes []byte) (int, error) {
@@ -24,12 +25,12 @@ func (c *cutter) Write(bytes []byte) (int, error) {
 	if f, ok := c.ResponseWriter.(http.Flusher); ok {
 		f.Flush()
 	}
-	c.left = 0
+	c.left, c.cut = 0, true
 	return 0, errCut
 }
 
-// cutting runs a handler whose body is cut where a fault says so.
-func (f *front) cutting(fault string, w http.ResponseWriter, run func(http.ResponseWriter)) {
+// cutting runs a handler whose body is cut where a fault says so, and then whenCut.
+func (f *front) cutting(fault string, w http.ResponseWriter, run func(http.ResponseWriter), whenCut func()) {
 	after := f.switches.number(fault)
 	if after == 0 {
 		run(w)
@@ -37,7 +38,8 @@ func (f *front) cutting(fault string, w http.ResponseWriter, run func(http.Respo
 	}
 	c := &cutter{ResponseWriter: w, left: int64(after)}
 	run(c)
-	if c.left == 0 {
+	if c.cut {
+		whenCut()
 		panic(http.ErrAbortHandler) // the way to close the connection
 	}
 }

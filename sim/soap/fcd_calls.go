@@ -138,6 +138,17 @@ func createFcd(c *call) (interface{}, *fault) {
 	}})
 }
 
+// forget leaves nothing of a disk to one that comes to its path later.
+func (s *fcds) forget(path string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.leaf, path)
+	delete(s.names, path)
+	delete(s.track, path)
+	delete(s.keep, path)
+	delete(s.snaps, path)
+}
+
 func deleteFcd(c *call) (interface{}, *fault) {
 	d, no := c.fcd()
 	if no != nil {
@@ -147,7 +158,11 @@ func deleteFcd(c *call) (interface{}, *fault) {
 		if len(c.fcds.snapshots(d)) > 0 {
 			return nil, faultOf(&types.InvalidState{}, "The disk has snapshots.")
 		}
-		return nil, c.ch.ask("deleteDisk", fields{"path": d.path}, nil)
+		no := c.ch.ask("deleteDisk", fields{"path": d.path}, nil)
+		if no == nil {
+			c.fcds.forget(d.path)
+		}
+		return nil, no
 	}})
 }
 

@@ -98,7 +98,7 @@ func (f *front) getFile(w http.ResponseWriter, r *http.Request, file string) {
 		w.Header().Set("Content-Type", "application/octet-stream")
 		f.cutting("cut-files", w, func(w http.ResponseWriter) {
 			http.ServeContent(w, r, "", info.ModTime(), in)
-		})
+		}, func() {})
 	default:
 		http.Error(w, "not found", http.StatusNotFound)
 	}

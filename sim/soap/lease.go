@@ -102,6 +102,7 @@ func (c *call) export(m *machine, disks []diskConfig) (interface{}, *fault) {
 
 func (c *call) prepare(l *lease, m *machine, disks []diskConfig) {
 	if want, on := c.switches.get("lease-fails"); on {
+		c.leases.lose(l)
 		l.fail(want)
 		return
 	}
@@ -112,6 +113,7 @@ func (c *call) prepare(l *lease, m *machine, disks []diskConfig) {
 			Bytes int64  `json:"bytes"`
 		}
 		if no := c.ch.ask("export", fields{"path": d.Chain[0], "vm": m.ref()}, &got); no != nil {
+			c.leases.lose(l)
 			l.failWith(no)
 			return
 		}
@@ -177,10 +179,15 @@ func (s *leases) fail(l *lease, faults *switches) {
 	if !on {
 		return
 	}
-	s.mu.Lock()
-	l.lost = true
-	s.mu.Unlock()
+	s.lose(l)
 	l.fail(want)
+}
+
+// lose makes every later call about the lease fail.
+func (s *leases) lose(l *lease) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l.lost = true
 }
 
 func controllerName(d diskConfig) string {

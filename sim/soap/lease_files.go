@@ -48,15 +48,12 @@ func (f *front) serveLease(w http.ResponseWriter, r *http.Request) {
 
 // sendStream sends a disk, as slowly and as far as faults say.
 func (f *front) sendStream(w http.ResponseWriter, file leaseFile, in io.Reader) {
-	if f.switches.number("cut-exports") > 0 {
-		defer f.leases.fail(file.lease, f.switches)
-	}
 	f.cutting("cut-exports", w, func(w http.ResponseWriter) {
 		if pause := f.switches.number("slow-exports"); pause > 0 {
 			w = &slowWriter{w, time.Duration(pause) * time.Millisecond}
 		}
 		io.CopyN(struct{ io.Writer }{w}, struct{ io.Reader }{in}, file.bytes)
-	})
+	}, func() { f.leases.fail(file.lease, f.switches) })
 }
 
 // slowWriter rests before each piece, and sends it at once.
