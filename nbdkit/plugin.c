@@ -48,7 +48,7 @@ static struct {
 } config = {.end_fd = -1, .password_fd = -1, .session_fd = -1};
 
 static struct vd_export served;
-static struct remote remote = {.stop = VD_NET_STOP_INIT}; /* of a URL */
+static struct remote remote = {.stop = VD_NET_STOP_INIT, .fellows = -1}; /* of a URL */
 static atomic_bool connecting;
 static bool failed_late; /* closing lost something */
 static pthread_t end_thread;

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "fellows.h"
+
 int remote_init(struct remote *remote, const char *url, const struct vd_log *log,
                 struct vd_error *err)
 {
@@ -39,8 +41,24 @@ static int log_in(struct remote *remote, struct vd_error *err)
     return vd_login_run(&login, &remote->session, err);
 }
 
-/* The name is that of the machine and the disk, so that a server that was killed, started again,
- * finds itself the holder. Who else holds it keeps it in its place too. */
+/* The server may have done what it does not tell the end of. */
+static bool may_hold(int r)
+{
+    return r == VD_OK || vd_error_is(r, VD_E_DISCONNECTED) || vd_error_is(r, VD_E_TIMED_OUT) ||
+           vd_error_is(r, VD_E_CANCELLED);
+}
+
+/* Is nobody left who holds the machine? */
+static bool leave(struct remote *remote)
+{
+    bool alone = fellows_leave(remote->fellows, remote->key);
+
+    remote->fellows = -1;
+    return alone;
+}
+
+/* The name is that of this machine alone: a server that was killed, started again, finds itself the
+ * holder, and several hold together. Who else holds it keeps it in its place too. */
 static void hold(struct remote *remote, const char *moid)
 {
     struct vd_error err = VD_ERROR_INIT;
@@ -49,12 +67,16 @@ static void hold(struct remote *remote, const char *moid)
     int r;
 
     (void)gethostname(machine, sizeof machine - 1); /* it is "" then */
-    (void)snprintf(holder, sizeof holder, "virtual-disks on %s: disk %.200s", machine,
-                   remote->url.disk ? remote->url.disk : "");
+    (void)snprintf(holder, sizeof holder, "virtual-disks on %s", machine);
+    (void)snprintf(remote->key, sizeof remote->key, "%s %.400s:%u", moid, remote->url.host,
+                   remote->url.port);
+    remote->fellows = fellows_join(remote->key);
     r = vd_vsphere_prepare_access(remote->session, moid, holder, &err);
-    if (r == VD_OK)
+    if (may_hold(r))
         memcpy(remote->holder, holder, sizeof holder);
-    else if (r != VD_E_DISABLED && r != VD_E_CANCELLED)
+    else
+        (void)leave(remote); /* who does not hold it cannot let it go */
+    if (r < 0 && !vd_error_is(r, VD_E_DISABLED) && !vd_error_is(r, VD_E_CANCELLED))
         vd_log(remote->log, VD_LOG_WARNING,
                "a vCenter may move the virtual machine while its disk is served: %s",
                vd_error_message(&err, r));
@@ -63,14 +85,14 @@ static void hold(struct remote *remote, const char *moid)
 static void let_go(struct remote *remote)
 {
     struct vd_error err = VD_ERROR_INIT;
-    int r;
+    bool alone = leave(remote);
+    int r = VD_OK;
 
-    if (!remote->holder[0])
-        return;
-    r = vd_vsphere_end_access(remote->session, remote->place.moid, remote->holder, &err);
+    if (alone && remote->holder[0])
+        r = vd_vsphere_end_access(remote->session, remote->place.moid, remote->holder, &err);
     if (r < 0)
         vd_log(remote->log, VD_LOG_WARNING,
-               "'%s' still holds the virtual machine, so that no vCenter moves it: %s",
+               "'%s' may still hold the virtual machine, so that no vCenter moves it: %s",
                remote->holder, vd_error_message(&err, r));
     remote->holder[0] = '\0';
 }

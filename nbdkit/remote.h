@@ -9,7 +9,8 @@
 #include "transport/login.h"
 #include "transport/machine-disk.h"
 
-#define REMOTE_HOLDER_BYTES 512u
+#define REMOTE_HOLDER_BYTES 320u
+#define REMOTE_KEY_BYTES    (VD_MOID_BYTES + 512u)
 
 struct remote {
     struct vd_url url;
@@ -20,7 +21,10 @@ struct remote {
     struct vd_net_stop stop; /* ends waits for the server, in remote_open and later */
     struct vd_vsphere *session;
     struct vd_machine_place place;
-    char holder[REMOTE_HOLDER_BYTES]; /* under which name the machine is held; "": it is not */
+    char holder[REMOTE_HOLDER_BYTES]; /* under which name the machine is, or may be, held; "": it is
+                                         not */
+    char key[REMOTE_KEY_BYTES];       /* of the machine, for fellows.h */
+    int fellows;                      /* -1: none are known of */
 };
 
 /* The next call may read relative names only where this was called in the same folder. */

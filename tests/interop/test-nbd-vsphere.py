@@ -246,6 +246,37 @@ def a_session_of_the_callers(folder):
         sim.is_as_before()  # with the client's own session, which is still good
 
 
+def served_twice(folder):
+    """Who ends first does not let go of the machine under the other."""
+    first, second = folder / "first", folder / "second"
+    first.mkdir()
+    second.mkdir()
+    with simulated(folder, "--powered-off") as sim:
+        with serving(first, disk_of(sim)) as server:
+            with serving(second, disk_of(sim, 2)):
+                server.stop()
+                equal(sim.held(), True, "the machine is held by the second")
+        sim.is_as_before()
+        with serving(first, disk_of(sim)) as server:
+            with serving(second, disk_of(sim)):
+                pass
+            equal(sim.held(), True, "the machine is held by the first")
+        sim.is_as_before()
+
+
+def held_without_an_answer(folder):
+    """The server has done it, but cannot tell."""
+    with simulated(folder, "--powered-off", "--fault", "http-cut-once=DisableMethods") as sim:
+        with serving(folder, disk_of(sim), quiet=False) as server:
+            sim.client.call("DisableMethods", sim.client.content["authorizationManager"],
+                            f'<entity type="VirtualMachine">{sim.ready["vms"][0]["moref"]}</entity>'
+                            "<method><method>RelocateVM_Task</method><reasonId>test</reasonId></method>"
+                            f"<sourceId>virtual-disks on {os.uname().nodename}</sourceId>",
+                            space="urn:internalvim25")
+            expect("a vCenter may move" in server.stop(), "nothing is said")
+        sim.is_as_before()
+
+
 def trust(folder):
     with simulated(folder, "--powered-off") as sim:
         right = os.environ.pop("VDISK_THUMBPRINT")
@@ -447,8 +478,9 @@ def main():
         tap.case("a disk is written on a host without a vCenter", writes, "--esxi",
                  query="?compression=zlib")
         for body in (maps, many_readers, snapshot_of_a_running_machine, copies_onto,
-                     ends_with_its_command, ends_by_a_signal, secrets, a_session_of_the_callers, trust,
-                     refusals, a_lost_connection_is_mended, the_server_goes_away,
+                     ends_with_its_command, ends_by_a_signal, secrets, a_session_of_the_callers,
+                     served_twice, held_without_an_answer, trust, refusals,
+                     a_lost_connection_is_mended, the_server_goes_away,
                      the_host_falls_silent, plugin_alone, plugin_in_background, plugin_parameters,
                      plugin_is_ended_while_it_connects):
             tap.case(body.__name__.replace("_", " "), body)
