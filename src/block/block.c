@@ -11,6 +11,7 @@
 #include "block/block.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -192,24 +193,35 @@ int vd_block_resize(struct vd_block *block, uint64_t size_bytes, struct vd_error
 /* What the fallback writes from; never written to itself, so it costs no space in the program. */
 static _Alignas(4096) unsigned char zeros[VD_MIB];
 
+/* No system takes a second for this, so halving ends here. */
+#define LEAST_PIECE_BYTES (UINT64_C(1) << 20)
+
 /* Allocating and punching are one thing here: make a range zero, in the system's way or by writing.
  */
 struct zeroing {
     struct vd_block *block;
     const char *verb;
+    uint64_t piece_bytes; /* at most, for one call of `op` */
     int (*op)(struct vd_block *self, uint64_t offset_bytes, uint64_t length, struct vd_error *err);
     const struct vd_progress *progress;
 };
 
-/* Zeroes the beginning of the range and tells how much of it. */
+/* Zeroes the beginning of the range and tells how much of it: nothing where a signal came, after
+ * which less is asked for, so that a call comes to its end between two of them. */
 static int zero_piece(struct zeroing *self, uint64_t offset, uint64_t length, uint64_t *ret_done,
                       struct vd_error *cause)
 {
     struct vd_block *block = self->block;
     if (self->op) {
-        uint64_t piece = VD_MIN(length, VD_BLOCK_PIECE_BYTES);
+        uint64_t piece = VD_MIN(length, self->piece_bytes);
         int ret = settle(cause, self->op(block, offset, piece, cause));
-        *ret_done = piece;
+        bool interrupted = ret < 0 && cause->sys_errno == EINTR;
+        *ret_done = interrupted ? 0 : piece;
+        if (interrupted) {
+            self->piece_bytes = VD_MAX(self->piece_bytes / 2, LEAST_PIECE_BYTES);
+            vd_error_clear(cause);
+            return VD_OK;
+        }
         if (ret != VD_E_NOT_SUPPORTED)
             return ret;
         self->op = NULL; /* and it will not learn it on the way */
@@ -249,7 +261,8 @@ int vd_block_allocate(struct vd_block *block, uint64_t offset_bytes, uint64_t le
     ret = check_range(block, "allocate", offset_bytes, length, err);
     if (ret < 0)
         return ret;
-    struct zeroing zeroing = {block, "allocate", block->ops->allocate, progress};
+    struct zeroing zeroing = {block, "allocate", VD_BLOCK_PIECE_BYTES, block->ops->allocate,
+                              progress};
     return zero_range(&zeroing, offset_bytes, length, err);
 }
 
@@ -263,7 +276,7 @@ int vd_block_punch(struct vd_block *block, uint64_t offset_bytes, uint64_t lengt
     ret = vd_block_size(block, &size, err);
     if (ret < 0 || offset_bytes >= size)
         return ret;
-    struct zeroing zeroing = {block, "punch", block->ops->punch, NULL};
+    struct zeroing zeroing = {block, "punch", VD_BLOCK_PIECE_BYTES, block->ops->punch, NULL};
     return zero_range(&zeroing, offset_bytes, VD_MIN(length, size - offset_bytes), err);
 }
 

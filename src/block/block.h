@@ -52,7 +52,8 @@ struct vd_block_ops {
     int (*resize)(struct vd_block *self, uint64_t size_bytes, struct vd_error *err);
     /* As vd_block_allocate and vd_block_punch, for ranges of at most VD_BLOCK_PIECE_BYTES; a punch
      * ends at the end of the file. VD_E_NOT_SUPPORTED, before anything changed, or NULL: the
-     * dispatcher writes zeros. */
+     * dispatcher writes zeros. A failure of sys_errno EINTR, a signal: it asks whether to go on,
+     * and then for less at a time. */
     int (*allocate)(struct vd_block *self, uint64_t offset_bytes, uint64_t length,
                     struct vd_error *err);
     int (*punch)(struct vd_block *self, uint64_t offset_bytes, uint64_t length,

@@ -195,12 +195,14 @@ static int file_resize(struct vd_block *self, uint64_t size_bytes, struct vd_err
     return VD_OK;
 }
 
-/* 0 or an errno; EOPNOTSUPP for all the ways of saying that it cannot be done here: EINVAL comes
- * from devices asked for less than their own sector and from file systems that know no such mode,
- * and ENODEV from what is no ordinary file. */
+/* 0 or an errno, EINTR too: some file systems give up and take back at a signal what can take
+ * minutes, and would never come to an end where signals come each second. EOPNOTSUPP for all the
+ * ways of saying that it cannot be done here: EINVAL comes from devices asked for less than their
+ * own sector and from file systems that know no such mode, and ENODEV from what is no ordinary
+ * file. */
 static int change_storage(struct file *file, int mode, uint64_t offset, uint64_t length)
 {
-    if (TEMP_FAILURE_RETRY(fallocate(file->fd, mode, (off_t)offset, (off_t)length)) == 0)
+    if (fallocate(file->fd, mode, (off_t)offset, (off_t)length) == 0)
         return 0;
     return errno == ENOSYS || errno == EINVAL || errno == ENODEV ? EOPNOTSUPP : errno;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How large files are written: in calls of bounded size, and storing begins meanwhile. This
- * program's own pwrite and sync_file_range stand before libc's, and remember what they were asked.
+ * program's own pwrite, sync_file_range and fallocate stand before libc's, and remember what they
+ * were asked.
  */
 #include "block/write-out.h"
 
@@ -26,7 +27,23 @@ static struct {
     uint64_t length;
     int fails; /* with this errno */
     size_t largest_write;
+    uint64_t most_bytes; /* that fallocate takes between two signals; 0: all */
+    uint64_t taken_bytes;
+    unsigned interrupted;
 } told;
+
+int fallocate(int fd, int mode, off_t offset, off_t length)
+{
+    if (told.most_bytes == 0)
+        return (int)syscall(SYS_fallocate, fd, mode, offset, length);
+    if ((uint64_t)length > told.most_bytes) {
+        told.interrupted++;
+        errno = EINTR;
+        return -1;
+    }
+    told.taken_bytes += (uint64_t)length;
+    return 0;
+}
 
 ssize_t pwrite(int fd, const void *buffer, size_t length, off_t offset)
 {
@@ -183,6 +200,43 @@ VD_TEST(a_target_is_not_finished_after_a_failure_to_store_it_early)
     check_code(vd_target_finish(target, &err), VD_E_IO);
     check_str_has(err.text, "cannot flush");
     check(access(test_path("raw"), F_OK) < 0);
+}
+
+/* As where taking space gives up at a signal, and another one comes each second. */
+VD_TEST(taking_space_ends_between_two_signals)
+{
+    VD_CLEANUP(vd_block_free_cleanup) struct vd_block *block = NULL;
+
+    forget();
+    check_code(vd_fs_open(vd_fs_host(), test_file("file", "", 0), VD_FS_WRITE, &block, NULL),
+               VD_OK);
+    told.most_bytes = 64 * MIB;
+    check_code(vd_block_allocate(block, 0, 3072 * MIB, NULL, NULL), VD_OK);
+    check_u64_eq(told.taken_bytes, 3072 * MIB);
+    check_int_eq(told.interrupted, 4); /* 1024, 512, 256, 128 MiB */
+}
+
+static bool stop_at_once(void *data, uint64_t done, uint64_t total)
+{
+    unsigned *asked = data;
+
+    check_u64_eq(done, 0);
+    check_u64_eq(total, 3072 * MIB);
+    return ++*asked < 3;
+}
+
+VD_TEST(taking_space_asks_after_each_signal_whether_to_go_on)
+{
+    VD_CLEANUP(vd_block_free_cleanup) struct vd_block *block = NULL;
+    unsigned asked = 0;
+    const struct vd_progress progress = {stop_at_once, &asked};
+
+    forget();
+    check_code(vd_fs_open(vd_fs_host(), test_file("file", "", 0), VD_FS_WRITE, &block, NULL),
+               VD_OK);
+    told.most_bytes = 1;
+    check_code(vd_block_allocate(block, 0, 3072 * MIB, &progress, NULL), VD_E_CANCELLED);
+    check_int_eq(told.interrupted, 2);
 }
 
 VD_TEST(a_target_is_stored_early)
