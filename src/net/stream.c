@@ -160,6 +160,11 @@ static int cancelled(const struct vd_stream *stream, struct vd_error *err)
     return vd_error_set(err, VD_E_CANCELLED, "waiting for '%s': cancelled", stream->peer);
 }
 
+static int too_late(const struct vd_stream *stream, struct vd_error *err)
+{
+    return vd_error_set(err, VD_E_TIMED_OUT, "'%s' did not answer in time", stream->peer);
+}
+
 void vd_stream_owed(struct vd_stream *stream, size_t bytes)
 {
     size_t held = stream->tls ? TLS_RECORD_MAX_BYTES : 0;
@@ -194,8 +199,16 @@ static int wait_for(struct vd_stream *stream, short events, uint64_t deadline_ms
         if (n > 0 && fds[0].revents)
             return VD_OK;
         if (n == 0)
-            return vd_error_set(err, VD_E_TIMED_OUT, "'%s' did not answer in time", stream->peer);
+            return too_late(stream, err);
     }
+}
+
+int vd_stream_in_time(struct vd_stream *stream, uint64_t deadline_ms, struct vd_error *err)
+{
+    uint64_t now = vd_clock_now_ms();
+    if (stopped(stream, vd_net_stop_asked(stream->stop), now, &deadline_ms))
+        return cancelled(stream, err);
+    return now < deadline_ms ? VD_OK : too_late(stream, err);
 }
 
 short vd_stream_events(const struct vd_stream *stream, bool reading, bool writing)
@@ -325,6 +338,11 @@ int vd_stream_try_writev(struct vd_stream *stream, const struct iovec *pieces, u
 static uint64_t deadline_for(const struct vd_stream *stream, size_t size)
 {
     return vd_clock_now_ms() + stream->io_ms + size / VD_NET_SLOWEST_BYTES_PER_MS;
+}
+
+uint64_t vd_stream_deadline_ms(const struct vd_stream *stream)
+{
+    return deadline_for(stream, 0);
 }
 
 static int read_until(struct vd_stream *stream, void *buffer, size_t size, uint64_t deadline_ms,

@@ -42,6 +42,7 @@ int vd_nfc_link_run(struct vd_nfc_link *link, struct vd_nfc_op *const *ops, size
                     struct vd_error *err)
 {
     size_t left = count;
+    uint64_t deadline_ms = vd_stream_deadline_ms(link->stream);
     for (size_t i = 0; i < count; i++) {
         ops[i]->finished = op_finished;
         ops[i]->data = &left;
@@ -52,6 +53,8 @@ int vd_nfc_link_run(struct vd_nfc_link *link, struct vd_nfc_op *const *ops, size
         r = send_output(link, err);
         if (r == VD_OK && left > 0)
             r = receive_some(link, err);
+        if (r == VD_OK && left > 0)
+            r = vd_stream_in_time(link->stream, deadline_ms, err);
     }
     if (r < 0)
         VD_DISCARD(vd_nfc_session_take_all(link->session)); /* they live on the caller's stack */

@@ -24,8 +24,8 @@ struct vd_nfc_link {
 VD_MUST_CHECK int vd_nfc_link_open(const struct vd_nfc_options *options, uint32_t buffer_bytes,
                                    uint32_t buffer_count, struct vd_nfc_link *ret,
                                    struct vd_error *err);
-/* Submits `ops` and moves bytes until all are answered; each has its own outcome in `code`. An
- * error: of the connection. */
+/* Submits `ops` and moves bytes until all are answered; each has its own outcome in `code`. All
+ * of it is given io_ms, whatever comes meanwhile. An error: of the connection. */
 VD_MUST_CHECK int vd_nfc_link_run(struct vd_nfc_link *link, struct vd_nfc_op *const *ops,
                                   size_t count, struct vd_error *err);
 /* Says good-bye to the host where it still listens, and frees. */
