@@ -356,13 +356,21 @@ static bool is_overdue(const struct vd_nfc_pump *pump)
            vd_clock_now_ms() - pump->last_moved_ms >= io_ms(pump);
 }
 
+static const struct vd_net_stop *stop_of(const struct vd_nfc_pump *pump)
+{
+    return pump->options.timeouts.stop;
+}
+
 static int move_bytes(struct vd_nfc_pump *pump, struct vd_error *err)
 {
-    for (;;) {
+    for (bool again = false;; again = true) {
         int collected = collect(pump, err);
         if (collected < 0)
             return collected;
         admit(pump);
+        /* However much goes on coming: the turn has to see that it is to end. */
+        if (again && (under_way(pump) == 0 || vd_net_stop_asked(stop_of(pump))))
+            return VD_OK;
         int sent = send_some(pump, err);
         if (sent < 0)
             return sent;
@@ -375,11 +383,6 @@ static int move_bytes(struct vd_nfc_pump *pump, struct vd_error *err)
         if (is_overdue(pump))
             return too_slow(pump, err);
     }
-}
-
-static const struct vd_net_stop *stop_of(const struct vd_nfc_pump *pump)
-{
-    return pump->options.timeouts.stop;
 }
 
 /* Nothing is left under way, and nothing that comes is begun. A connection that was idle stays, for

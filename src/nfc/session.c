@@ -13,7 +13,10 @@
 
 /* Operations that an error frame ended: what still comes for them is passed over. An error can have
  * at most one reply behind it, or the fragments that were under way. */
-#define ENDED_IDS        64u
+#define ENDED_IDS 64u
+/* What may still come for a refused operation, besides its data with as much again for frames and
+ * packing: a text of 1 MiB, and a value or a bitmap of 64 KiB with its frame, twice over. */
+#define LATE_BYTES       (2u << 20)
 #define FILE_TYPE_DISK   2u
 #define ERROR_TEXT_BYTES 400u
 #define DRAIN_BYTES      65536u
@@ -35,6 +38,7 @@ struct vd_nfc_session {
     struct vd_nfc_op *sending;
     uint32_t ended[ENDED_IDS];
     size_t ended_count;
+    uint64_t late_bytes; /* that may still come for them */
 
     /* Out: a frame's head, then its body, in the operation's memory or the codec's. */
     uint8_t head[VD_NFC_HEADER_BYTES + VD_NFC_PAYLOAD_MAX_BYTES];
@@ -406,6 +410,7 @@ static bool was_ended(const struct vd_nfc_session *session, uint32_t id)
 static void end_early(struct vd_nfc_session *session, struct vd_nfc_op *op, int code)
 {
     session->ended[session->ended_count++ % ENDED_IDS] = op->id;
+    session->late_bytes += LATE_BYTES + 2 * (uint64_t)op->length_bytes;
     op->code = code;
     finish(session, op);
 }
@@ -414,6 +419,16 @@ static void refuse(struct vd_nfc_session *session, struct vd_nfc_op *op, uint64_
 {
     op->host_code = host_code;
     end_early(session, op, vd_nfc_refusal(op, session->peer, host_code, session->text, &op->err));
+}
+
+/* A host may have begun to answer what it refuses, but does not go on with it for ever. */
+static int take_late(struct vd_nfc_session *session, uint64_t trailer_bytes, struct vd_error *err)
+{
+    uint64_t bytes = VD_NFC_HEADER_BYTES + session->header.payload_bytes + trailer_bytes;
+    if (bytes > session->late_bytes)
+        return broken(session, err, "more for refused operations than they asked for", bytes);
+    session->late_bytes -= bytes;
+    return VD_OK;
 }
 
 /* Bytes behind the payload of a frame that answers nothing any more. */
@@ -437,8 +452,10 @@ static int drain_frame(struct vd_nfc_session *session, struct vd_error *err)
     }
     if (bytes > VD_NFC_SESSION_MAX_BYTES)
         return broken(session, err, "a trailer that is too long", bytes);
-    drain(session, bytes);
-    return VD_OK;
+    int r = take_late(session, bytes, err);
+    if (r == VD_OK)
+        drain(session, bytes);
+    return r;
 }
 
 static int take_error(struct vd_nfc_session *session, struct vd_error *err)
@@ -453,6 +470,9 @@ static int take_error(struct vd_nfc_session *session, struct vd_error *err)
     session->answered = find_op(session, session->header.op);
     if (!session->answered && !was_ended(session, session->header.op))
         return broken(session, err, "an error for an operation that is not under way", frame.code);
+    int r = session->answered ? VD_OK : take_late(session, frame.text_bytes, err);
+    if (r < 0)
+        return r;
     memset(session->text, 0, sizeof session->text);
     session->io.handle = frame.code;
     uint32_t kept = VD_MIN(frame.text_bytes, ERROR_TEXT_BYTES);

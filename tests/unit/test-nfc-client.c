@@ -76,6 +76,17 @@ static void pause_a_little(void)
     (void)nanosleep(&pause, NULL);
 }
 
+/* Until the disk is asked for something. */
+static void await_read(struct host *host)
+{
+    uint8_t last[VD_NFC_HEADER_BYTES] = {0};
+    struct vd_nfc_header header = {0};
+    while (!host->gone && (vd_nfc_header_decode(last, &header) < 0 || header.op != READ_OP)) {
+        memmove(last, last + 1, sizeof last - 1);
+        host->gone = recv(host->fd, last + sizeof last - 1, 1, 0) != 1;
+    }
+}
+
 static void drip_zeros(struct host *host)
 {
     while (!host->gone) {
@@ -87,6 +98,7 @@ static void drip_zeros(struct host *host)
 static void drip_data(struct host *host)
 {
     uint8_t payload[VD_NFC_IO_BYTES];
+    await_read(host);
     vd_nfc_io_encode(
         &(struct vd_nfc_io){
             .is_read = true, .total_bytes = 65536, .fragment_bytes = 65536, .trailer_bytes = 65536},
@@ -96,14 +108,34 @@ static void drip_data(struct host *host)
 }
 
 /* The first operation is refused; from then on the host sends what it would have sent for it. */
-static void send_what_nobody_waits_for(struct host *host)
+static void refuse_and_go_on(struct host *host, uint64_t code, void (*pause)(void))
 {
     uint8_t payload[VD_NFC_IO_BYTES], error[VD_NFC_ERROR_BYTES];
-    vd_nfc_error_encode(&(struct vd_nfc_error_frame){.code = 5}, error);
+    await_read(host);
+    vd_nfc_error_encode(&(struct vd_nfc_error_frame){.code = code}, error);
     put_frame(host, VD_NFC_ERROR, READ_OP, error, sizeof error);
     vd_nfc_io_encode(&(struct vd_nfc_io){.total_bytes = 65536}, payload);
-    while (!host->gone)
+    while (!host->gone) {
         put_frame(host, VD_NFC_IO, READ_OP, payload, sizeof payload);
+        if (pause)
+            pause();
+    }
+}
+
+/* For want of memory: it is asked again. */
+static void send_what_nobody_waits_for(struct host *host)
+{
+    refuse_and_go_on(host, 5, pause_a_little);
+}
+
+static void refuse_and_flood(struct host *host)
+{
+    refuse_and_go_on(host, 99, NULL);
+}
+
+static void refuse_and_drip(struct host *host)
+{
+    refuse_and_go_on(host, 99, pause_a_little);
 }
 
 static void *be_host(void *data)
@@ -264,4 +296,15 @@ VD_TEST(an_idle_disk_that_is_cancelled_uses_no_processor)
     check_code(vd_disk_close(disk, NULL), VD_OK);
     part_from(&host);
     vd_net_stop_done(&stop);
+}
+
+VD_TEST(frames_without_end_keep_no_disk_from_closing)
+{
+    struct host flooding = {.answers_handshake = true, .annoy = refuse_and_flood};
+    struct host dripping = {.answers_handshake = true, .annoy = refuse_and_drip};
+    struct vd_error err = VD_ERROR_INIT;
+    check_code(meet(&flooding, &err), VD_E_FAIL);
+    check_str_has(err.text, "NFC error 99");
+    check_code(meet(&dripping, &err), VD_E_FAIL);
+    check_str_has(err.text, "NFC error 99");
 }

@@ -362,6 +362,30 @@ VD_TEST(a_refusal_ends_its_operation_and_what_follows_is_passed_over)
     end_host(host);
 }
 
+/* All that was asked for may be on its way already, but it ends. */
+VD_TEST(a_refused_read_is_not_answered_for_ever)
+{
+    struct host *host = new_host();
+    struct vd_error err = VD_ERROR_INIT;
+    uint8_t *got = malloc(BUFFER), *data = pattern(BUFFER);
+    struct vd_nfc_op op = {.kind = VD_NFC_OP_READ, .length_bytes = BUFFER, .into = got};
+    struct vd_nfc_io io = {
+        .is_read = true, .total_bytes = BUFFER, .fragment_bytes = BUFFER, .trailer_bytes = BUFFER};
+    int r = VD_OK;
+    unsigned count = 0;
+    submit(host, &op);
+    take(host, 1000);
+    check_code(error_for(host, op.id, 7, "disk is gone", NULL), VD_OK);
+    while (r == VD_OK && count++ < 1000)
+        r = fragment(host, &op, &io, data, &err);
+    check_code(r, VD_E_PROTOCOL);
+    check_str_has(err.text, "more for refused operations than they asked for");
+    check(count > 1 && count < 100);
+    free(data);
+    free(got);
+    end_host(host);
+}
+
 VD_TEST(a_refused_write_ends_with_the_fragment_under_way)
 {
     struct host *host = new_host();
