@@ -33,7 +33,7 @@ struct vd_nfc_batch {
 struct vd_nfc_pump {
     struct vd_nfc_options options;
     char *path, *server; /* of the options */
-    uint32_t buffer_bytes;
+    uint32_t buffer_bytes, buffer_count;
     bool in_budget;
     int wake; /* eventfd */
     pthread_t thread;
@@ -238,8 +238,8 @@ static void reconnect(struct vd_nfc_pump *pump)
 {
     struct vd_error err = VD_ERROR_INIT;
     pump->attempts++;
-    int r = vd_nfc_link_open(&pump->options, pump->buffer_bytes, VD_NFC_WANTED_COUNT, &pump->link,
-                             &err);
+    int r =
+        vd_nfc_link_open(&pump->options, pump->buffer_bytes, pump->buffer_count, &pump->link, &err);
     if (r > 0)
         r = vd_error_set(&err, VD_E_PROTOCOL, "'%s' has no AIO any more", pump->host);
     if (r == VD_OK)
@@ -506,15 +506,17 @@ static int start_thread(struct vd_nfc_pump *pump, struct vd_error *err)
 static void choose_buffers(struct vd_nfc_pump *pump)
 {
     uint32_t asked = pump->options.buffer_bytes;
+    uint32_t count = pump->options.buffer_count;
     pump->in_budget = asked == 0;
     pump->buffer_bytes =
         asked ? VD_MIN(asked, VD_NFC_BUFFER_MAX_BYTES) : vd_nfc_budget_take(pump->options.server);
+    pump->buffer_count = count ? count : VD_NFC_WANTED_COUNT;
 }
 
 static int connect_first(struct vd_nfc_pump *pump, struct vd_error *err)
 {
-    uint32_t count = pump->options.buffer_count ? pump->options.buffer_count : VD_NFC_WANTED_COUNT;
-    int r = vd_nfc_link_open(&pump->options, pump->buffer_bytes, count, &pump->link, err);
+    int r =
+        vd_nfc_link_open(&pump->options, pump->buffer_bytes, pump->buffer_count, &pump->link, err);
     if (r != VD_OK)
         return r;
     pump->opened = pump->link.opened;
