@@ -31,7 +31,8 @@ struct sync_disk {
     pthread_mutex_t lock;
 };
 
-static int connect_sync(struct sync_disk *sync, struct vd_error *err);
+static int connect_sync(struct sync_disk *sync, struct vd_nfc_sync_geometry *ret,
+                        struct vd_error *err);
 
 static struct sync_disk *sync_of(struct vd_disk *disk)
 {
@@ -84,16 +85,17 @@ static void pause_ms(uint32_t ms)
     (void)nanosleep(&time, NULL); /* a shorter pause does no harm */
 }
 
+/* What the disk is was told at open, and is read without the lock. */
 static int connect_again(struct sync_disk *sync, struct vd_error *err)
 {
     uint64_t before = sync->base.capacity_sectors;
-    int r = connect_sync(sync, err);
-    if (r == VD_OK && sync->base.capacity_sectors != before)
+    struct vd_nfc_sync_geometry now;
+    int r = connect_sync(sync, &now, err);
+    if (r == VD_OK && now.capacity_bytes / VD_SECTOR_BYTES != before)
         r = vd_error_set(err, VD_E_FAIL,
                          "opening '%s' again: it has %" PRIu64 " sectors now, and had %" PRIu64
                          " before the connection was lost",
-                         sync->base.path, sync->base.capacity_sectors, before);
-    sync->base.capacity_sectors = before;
+                         sync->base.path, now.capacity_bytes / VD_SECTOR_BYTES, before);
     if (r < 0)
         hang_up(sync);
     return r;
@@ -225,7 +227,7 @@ static const struct vd_disk_ops SYNC_OPS = {
     .close = sync_close,
 };
 
-static int open_file(struct sync_disk *sync, struct vd_error *err)
+static int open_file(struct sync_disk *sync, struct vd_nfc_sync_geometry *ret, struct vd_error *err)
 {
     const struct vd_nfc_options *options = &sync->options;
     uint8_t message[VD_NFC_MESSAGE_BYTES + VD_NFC_PATH_MAX_BYTES];
@@ -242,14 +244,14 @@ static int open_file(struct sync_disk *sync, struct vd_error *err)
         r = vd_nfc_message_read(sync->stream, sync->host, VD_NFC_FSSRVR_DISKGEO, message, err);
     if (r < 0)
         return r;
-    vd_nfc_geometry_decode(message, &sync->geometry);
-    uint64_t bytes =
-        options->capacity_bytes ? options->capacity_bytes : sync->geometry.capacity_bytes;
-    sync->base.capacity_sectors = bytes / VD_SECTOR_BYTES;
+    vd_nfc_geometry_decode(message, ret);
+    if (options->capacity_bytes)
+        ret->capacity_bytes = options->capacity_bytes;
     return VD_OK;
 }
 
-static int connect_sync(struct sync_disk *sync, struct vd_error *err)
+static int connect_sync(struct sync_disk *sync, struct vd_nfc_sync_geometry *ret,
+                        struct vd_error *err)
 {
     const struct vd_nfc_options *options = &sync->options;
     struct vd_nfc_ticket ticket;
@@ -257,7 +259,7 @@ static int connect_sync(struct sync_disk *sync, struct vd_error *err)
     if (options->dial) {
         (void)snprintf(sync->host, sizeof sync->host, "dialled");
         int r = options->dial(options->dial_data, &sync->stream, err);
-        return r < 0 ? r : open_file(sync, err);
+        return r < 0 ? r : open_file(sync, ret, err);
     }
     memset(&ticket, 0, sizeof ticket);
     int r = options->tickets.get(options->tickets.data, &ticket, err);
@@ -268,7 +270,7 @@ static int connect_sync(struct sync_disk *sync, struct vd_error *err)
     if (r == VD_OK)
         r = vd_nfc_authd(sync->stream, &ticket, options, tag, err);
     explicit_bzero(&ticket, sizeof ticket);
-    return r == VD_OK ? open_file(sync, err) : r;
+    return r == VD_OK ? open_file(sync, ret, err) : r;
 }
 
 int vd_nfc_sync_open(const struct vd_nfc_options *options, struct vd_disk **ret,
@@ -294,8 +296,9 @@ int vd_nfc_sync_open(const struct vd_nfc_options *options, struct vd_disk **ret,
     sync->options.server = NULL; /* no buffers are counted here */
     sync->transport = options->ssl ? "nbdssl" : "nbd";
     (void)pthread_mutex_init(&sync->lock, NULL); /* cannot fail for a default mutex */
-    int r = connect_sync(sync, err);
+    int r = connect_sync(sync, &sync->geometry, err);
     if (r == VD_OK) {
+        sync->base.capacity_sectors = sync->geometry.capacity_bytes / VD_SECTOR_BYTES;
         *ret = &sync->base;
         return r;
     }
