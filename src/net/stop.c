@@ -42,16 +42,21 @@ int vd_net_stop_fd(const struct vd_net_stop *stop)
     return stop ? stop->wake : -1;
 }
 
-void vd_net_stop_pause(const struct vd_net_stop *stop, uint32_t ms)
+bool vd_net_stop_wait(const struct vd_net_stop *stop, uint32_t ms)
 {
     uint64_t until = vd_clock_now_ms() + ms;
-    bool asked = vd_net_stop_asked(stop);
     for (;;) {
         uint64_t now = vd_clock_now_ms();
-        struct pollfd wake = {asked ? -1 : vd_net_stop_fd(stop), POLLIN, 0};
-        if (now >= until || (!asked && vd_net_stop_asked(stop)))
-            return;
+        struct pollfd wake = {vd_net_stop_fd(stop), POLLIN, 0};
+        bool asked = vd_net_stop_asked(stop);
+        if (now >= until || asked)
+            return asked;
         /* A signal may end it early, and so may what this waits for: both are looked at above. */
         (void)poll(&wake, 1, (int)VD_MIN(until - now, (uint64_t)INT_MAX));
     }
+}
+
+void vd_net_stop_pause(const struct vd_net_stop *stop, uint32_t ms)
+{
+    (void)vd_net_stop_wait(vd_net_stop_asked(stop) ? NULL : stop, ms); /* either will do */
 }

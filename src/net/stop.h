@@ -33,6 +33,8 @@ void vd_net_stop_ask(struct vd_net_stop *stop);
 bool vd_net_stop_asked(const struct vd_net_stop *stop);
 /* What to poll for reading; -1: nothing. */
 int vd_net_stop_fd(const struct vd_net_stop *stop);
+/* A pause that a wish ends, also one that is there already: whether there is one. */
+bool vd_net_stop_wait(const struct vd_net_stop *stop, uint32_t ms);
 /* A pause, ended early by a wish that comes meanwhile, not by one that is there already. */
 void vd_net_stop_pause(const struct vd_net_stop *stop, uint32_t ms);
 

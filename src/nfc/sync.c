@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/units.h"
 #include "nfc/authd.h"
@@ -79,12 +78,6 @@ static int exchange(struct sync_disk *sync, const struct vd_nfc_sync_io *io, voi
     return r;
 }
 
-static void pause_ms(uint32_t ms)
-{
-    struct timespec time = {.tv_sec = ms / 1000u, .tv_nsec = (long)(ms % 1000u) * 1000000};
-    (void)nanosleep(&time, NULL); /* a shorter pause does no harm */
-}
-
 /* What the disk is was told at open, and is read without the lock. */
 static int connect_again(struct sync_disk *sync, struct vd_error *err)
 {
@@ -123,7 +116,9 @@ static int exchange_patiently(struct sync_disk *sync, const struct vd_nfc_sync_i
             return vd_error_set(err, r, "%s", vd_error_message(&why, r));
         if (lost)
             vd_log(sync->options.log, VD_LOG_WARNING, "NFC: '%s': %s", sync->base.path, why.text);
-        pause_ms(sync->options.first_pause_ms << (lost ? attempts : retries));
+        if (vd_net_stop_wait(sync->options.timeouts.stop,
+                             sync->options.first_pause_ms << (lost ? attempts : retries)))
+            return vd_error_set(err, VD_E_CANCELLED, "'%s': cancelled", sync->host);
     }
 }
 

@@ -233,6 +233,9 @@ VD_TEST(a_pause_ends_early_once)
     vd_net_stop_pause(&stop, 50);
     vd_net_stop_pause(NULL, 50);
     check(vd_clock_now_ms() - began >= 100);
+    check(vd_net_stop_wait(&stop, 30000));
+    check(!vd_net_stop_wait(NULL, 1));
+    check(vd_clock_now_ms() - began < 20000);
     check_int_eq(pthread_join(thread, NULL), 0);
     vd_net_stop_done(&stop);
 }
