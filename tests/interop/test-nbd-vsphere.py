@@ -253,13 +253,15 @@ def served_twice(folder):
     second.mkdir()
     with simulated(folder, "--powered-off") as sim:
         with serving(first, disk_of(sim)) as server:
-            with serving(second, disk_of(sim, 2)):
+            with serving(second, disk_of(sim, 2)) as other:
+                good("nbdinfo", "--size", other.uri)  # it has connected
                 server.stop()
                 equal(sim.held(), True, "the machine is held by the second")
         sim.is_as_before()
         with serving(first, disk_of(sim)) as server:
-            with serving(second, disk_of(sim)):
-                pass
+            good("nbdinfo", "--size", server.uri)
+            with serving(second, disk_of(sim)) as other:
+                good("nbdinfo", "--size", other.uri)
             equal(sim.held(), True, "the machine is held by the first")
         sim.is_as_before()
 
@@ -268,6 +270,7 @@ def held_without_an_answer(folder):
     """The server has done it, but cannot tell."""
     with simulated(folder, "--powered-off", "--fault", "http-cut-once=DisableMethods") as sim:
         with serving(folder, disk_of(sim), quiet=False) as server:
+            good("nbdinfo", "--size", server.uri)  # it has connected
             sim.client.call("DisableMethods", sim.client.content["authorizationManager"],
                             f'<entity type="VirtualMachine">{sim.ready["vms"][0]["moref"]}</entity>'
                             "<method><method>RelocateVM_Task</method><reasonId>test</reasonId></method>"
