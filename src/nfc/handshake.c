@@ -39,18 +39,20 @@ static int read_text(struct vd_stream *stream, size_t bytes, char **ret, struct 
 }
 
 static int refused(struct vd_stream *stream, const char *peer, const uint8_t *message,
-                   struct vd_error *err)
+                   bool *is_refusal, struct vd_error *err)
 {
     struct vd_nfc_refusal refusal;
     VD_FREE char *text = NULL;
     uint32_t bytes;
     vd_nfc_refusal_decode(message, &refusal);
     int r = vd_nfc_tail_bytes(message, &bytes);
-    if (r == VD_OK)
-        r = read_text(stream, bytes, &text, err);
     if (r < 0)
         return vd_error_set(err, r, "'%s' breaks the NFC protocol: an error text that is too long",
                             peer);
+    r = read_text(stream, bytes, &text, err);
+    if (r < 0)
+        return r;
+    *is_refusal = true;
     int code = refusal.code == NFC_ERROR_MEMORY    ? VD_E_NO_MEMORY
                : strstr(text, "not found") != NULL ? VD_E_NOT_FOUND
                : strstr(text, "Failed to lock")    ? VD_E_LOCKED
@@ -60,8 +62,11 @@ static int refused(struct vd_stream *stream, const char *peer, const uint8_t *me
 }
 
 int vd_nfc_message_read(struct vd_stream *stream, const char *peer, uint32_t expected,
-                        uint8_t *message, struct vd_error *err)
+                        uint8_t *message, bool *is_refusal, struct vd_error *err)
 {
+    bool ignored;
+    bool *whole = is_refusal ? is_refusal : &ignored;
+    *whole = false;
     int r = vd_stream_read_all(stream, message, VD_NFC_MESSAGE_BYTES, err);
     if (r < 0)
         return r;
@@ -69,7 +74,7 @@ int vd_nfc_message_read(struct vd_stream *stream, const char *peer, uint32_t exp
     if (type == expected)
         return VD_OK;
     if (type == VD_NFC_MESSAGE_ERROR)
-        return refused(stream, peer, message, err);
+        return refused(stream, peer, message, whole, err);
     if (type == VD_NFC_SESSION_COMPLETE)
         return vd_error_set(err, VD_E_ACCESS, "'%s' ends the NFC session without a reason", peer);
     return vd_error_set(err, VD_E_PROTOCOL,
@@ -108,7 +113,8 @@ static int exchange_versions(struct talk *talk, bool ahead, uint32_t *ret_versio
     if (r == VD_OK && ahead)
         r = say_version(talk, err);
     if (r == VD_OK)
-        r = vd_nfc_message_read(talk->stream, talk->peer, VD_NFC_FILEOP_STATUS, talk->message, err);
+        r = vd_nfc_message_read(talk->stream, talk->peer, VD_NFC_FILEOP_STATUS, talk->message, NULL,
+                                err);
     if (r == VD_OK)
         vd_nfc_status_decode(talk->message, &status);
     *ret_version = 0;
@@ -117,7 +123,7 @@ static int exchange_versions(struct talk *talk, bool ahead, uint32_t *ret_versio
     if (!ahead)
         r = say_version(talk, err);
     if (r == VD_OK)
-        r = vd_nfc_message_read(talk->stream, talk->peer, VD_NFC_VERSION, talk->message, err);
+        r = vd_nfc_message_read(talk->stream, talk->peer, VD_NFC_VERSION, talk->message, NULL, err);
     if (r == VD_OK)
         *ret_version = vd_nfc_version_decode(talk->message);
     return r;
@@ -137,15 +143,16 @@ static int introduce(struct talk *talk, struct vd_error *err)
 static int ask_for_aio(struct talk *talk, struct vd_error *err)
 {
     struct vd_error refusal = VD_ERROR_INIT;
+    bool is_refusal;
     int r = send_plain(talk->stream, VD_NFC_AIO, err);
     if (r < 0)
         return r;
-    r = vd_nfc_message_read(talk->stream, talk->peer, VD_NFC_AIO, talk->message, &refusal);
+    r = vd_nfc_message_read(talk->stream, talk->peer, VD_NFC_AIO, talk->message, &is_refusal,
+                            &refusal);
     if (r == VD_OK)
         return VD_OK;
     uint32_t type = vd_nfc_message_type(talk->message);
-    bool refused = type == VD_NFC_MESSAGE_ERROR && r != VD_E_NO_MEMORY;
-    if (type == VD_NFC_SESSION_COMPLETE || refused)
+    if (type == VD_NFC_SESSION_COMPLETE || (is_refusal && r != VD_E_NO_MEMORY))
         return VD_NFC_SYNC_ONLY;
     return vd_error_set(err, r, "%s", refusal.text);
 }

@@ -16,8 +16,10 @@ VD_MUST_CHECK int vd_nfc_handshake(struct vd_stream *stream, const char *peer, c
                                    int server_version, uint32_t *ret_version, struct vd_error *err);
 
 /* Reads one classic message, and the text of an error, which is returned as its sentence and code.
- * VD_E_PROTOCOL; a SESSION_COMPLETE where `expected` is something else is VD_E_ACCESS: refused. */
+ * VD_E_PROTOCOL; a SESSION_COMPLETE where `expected` is something else is VD_E_ACCESS: refused.
+ * `is_refusal`, NULL allowed: tells, whatever is returned, whether it comes from an error that was
+ * read whole, behind which the stream can go on. */
 VD_MUST_CHECK int vd_nfc_message_read(struct vd_stream *stream, const char *peer, uint32_t expected,
-                                      uint8_t *message, struct vd_error *err);
+                                      uint8_t *message, bool *is_refusal, struct vd_error *err);
 
 #endif

@@ -43,28 +43,22 @@ static void hang_up(struct sync_disk *sync)
     vd_stream_free(VD_TAKE_PTR(sync->stream));
 }
 
-/* A refusal is a whole answer: the connection goes on. Behind anything else half a message may be
- * on the wire. */
-static bool is_refusal(const uint8_t *message, int code)
-{
-    return vd_nfc_message_type(message) == VD_NFC_MESSAGE_ERROR &&
-           !vd_error_is(code, VD_E_DISCONNECTED) && !vd_error_is(code, VD_E_TIMED_OUT) &&
-           !vd_error_is(code, VD_E_PROTOCOL);
-}
-
-/* The request, with its data behind it; then the answer, with its own. */
+/* The request, with its data behind it; then the answer, with its own. Behind a refusal the
+ * connection goes on; behind any other error half a message may be on the wire. */
 static int exchange(struct sync_disk *sync, const struct vd_nfc_sync_io *io, void *into,
                     const void *from, struct vd_error *err)
 {
     uint8_t message[VD_NFC_MESSAGE_BYTES];
     struct vd_nfc_sync_io reply;
+    bool is_refusal = false;
     vd_nfc_sync_io_encode(io, message);
     int r = vd_stream_write(sync->stream, message, sizeof message, err);
     if (r == VD_OK && from)
         r = vd_stream_write(sync->stream, from, io->length_bytes, err);
     if (r == VD_OK)
-        r = vd_nfc_message_read(sync->stream, sync->host, VD_NFC_FSSRVR_IO, message, err);
-    if (r < 0 && is_refusal(message, r))
+        r = vd_nfc_message_read(sync->stream, sync->host, VD_NFC_FSSRVR_IO, message, &is_refusal,
+                                err);
+    if (is_refusal)
         return r;
     vd_nfc_sync_io_decode(message, &reply);
     if (r == VD_OK && (reply.is_write != io->is_write || reply.offset_bytes != io->offset_bytes ||
@@ -201,7 +195,7 @@ static int sync_close(struct vd_disk *self, struct vd_error *err)
     if (sync->stream)
         vd_stream_settle(sync->stream);
     if (sync->stream && vd_stream_write(sync->stream, message, sizeof message, NULL) == VD_OK &&
-        vd_nfc_message_read(sync->stream, sync->host, VD_NFC_FSSRVR_CLOSE, message, NULL) ==
+        vd_nfc_message_read(sync->stream, sync->host, VD_NFC_FSSRVR_CLOSE, message, NULL, NULL) ==
             VD_OK) {
         vd_nfc_plain_encode(VD_NFC_SESSION_COMPLETE, message);
         VD_DISCARD(vd_stream_write(sync->stream, message, sizeof message, NULL));
@@ -236,7 +230,8 @@ static int open_file(struct sync_disk *sync, struct vd_nfc_sync_geometry *ret, s
     memcpy(message + VD_NFC_MESSAGE_BYTES, options->path, length);
     int r = vd_stream_write(sync->stream, message, VD_NFC_MESSAGE_BYTES + length, err);
     if (r == VD_OK)
-        r = vd_nfc_message_read(sync->stream, sync->host, VD_NFC_FSSRVR_DISKGEO, message, err);
+        r = vd_nfc_message_read(sync->stream, sync->host, VD_NFC_FSSRVR_DISKGEO, message, NULL,
+                                err);
     if (r < 0)
         return r;
     vd_nfc_geometry_decode(message, ret);

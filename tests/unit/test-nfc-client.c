@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "nfc/frame.h"
+#include "nfc/handshake.h"
 #include "nfc/message.h"
 #include "tests/harness.h"
 
@@ -307,4 +308,37 @@ VD_TEST(frames_without_end_keep_no_disk_from_closing)
     check_str_has(err.text, "NFC error 99");
     check_code(meet(&dripping, &err), VD_E_FAIL);
     check_str_has(err.text, "NFC error 99");
+}
+
+/* Of a refusal whose text is told to have nine bytes, so many. */
+static int read_refusal(size_t bytes, bool *is_refusal, struct vd_error *err)
+{
+    static const struct vd_net_timeouts timeouts = {.io_ms = IO_MS};
+    uint8_t message[VD_NFC_MESSAGE_BYTES];
+    struct vd_stream *stream;
+    int pair[2];
+    new_pair(pair);
+    struct host host = {.fd = pair[0]};
+    check_code(vd_stream_from_fd(pair[1], &timeouts, &stream, NULL), VD_OK);
+    vd_nfc_refusal_encode(&(struct vd_nfc_refusal){.code = 5, .text_bytes = 9}, message);
+    put(&host, message, sizeof message);
+    put(&host, "too late", bytes);
+    (void)shutdown(host.fd, SHUT_WR);
+    int r = vd_nfc_message_read(stream, "esx1", VD_NFC_AIO, message, is_refusal, err);
+    vd_stream_free(stream);
+    (void)close(host.fd);
+    return r;
+}
+
+VD_TEST(half_a_refusal_is_a_lost_connection)
+{
+    struct vd_error err = VD_ERROR_INIT;
+    bool is_refusal;
+    check_code(read_refusal(9, &is_refusal, &err), VD_E_NO_MEMORY);
+    check(is_refusal);
+    check_str_has(err.text, "'esx1' refuses: too late (NFC error");
+    vd_error_clear(&err);
+    check_code(read_refusal(4, &is_refusal, &err), VD_E_DISCONNECTED);
+    check(!is_refusal);
+    check_str_has(err.text, "the connection was lost");
 }
