@@ -31,8 +31,8 @@ struct vd_nfc_tickets {
     void *data;
 };
 
-/* Defaults (zeros) are the fast ones. Copied, but `tickets.data`, `log` live as long as the disk.
- */
+/* Defaults (zeros) are the fast ones. Copied, strings too, but what `tickets.data`, `log`,
+ * `timeouts.stop` and `dial_data` point to lives as long as the disk. */
 struct vd_nfc_options {
     struct vd_nfc_tickets tickets;
     const struct vd_log *log;

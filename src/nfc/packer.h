@@ -12,7 +12,8 @@
 
 #include "nfc/session.h"
 
-/* Four for each thread; with the 1 MiB of a fragment, 17 MiB of packed data. */
+/* Four for each thread. Each keeps what it once needed: to receive a fragment, to pack one, and for
+ * a write of several; as a disk's operations have 1 MiB at most, 16 times 3 MiB, and zlib's own. */
 #define VD_NFC_PARCELS 16u
 
 struct vd_nfc_packer;
