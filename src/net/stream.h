@@ -91,9 +91,9 @@ void vd_stream_owed(struct vd_stream *stream, size_t bytes);
 /* Is TLS on now? */
 bool vd_stream_is_secured(const struct vd_stream *stream);
 
-/* For an exchange of several reads: until when a peer that owes something is given, from now on; and
- * whether it is in time. VD_E_TIMED_OUT, or VD_E_CANCELLED, as of a wait until then, though nothing
- * is waited for: whoever goes on sending is not waited for either. */
+/* For an exchange of several reads: until when a peer that owes something is given, from now on;
+ * and whether it is in time. VD_E_TIMED_OUT, or VD_E_CANCELLED, as of a wait until then, though
+ * nothing is waited for: whoever goes on sending is not waited for either. */
 uint64_t vd_stream_deadline_ms(const struct vd_stream *stream);
 VD_MUST_CHECK int vd_stream_in_time(struct vd_stream *stream, uint64_t deadline_ms,
                                     struct vd_error *err);
