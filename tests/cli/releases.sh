@@ -92,7 +92,13 @@ def pump(a, b):  # on one thread: TLS takes no two at once
     other = {a: b, b: a}
     while True:
         for source in [s for s in other if s.pending()] or select.select([a, b], [], [])[0]:
-            data = source.recv(65536)
+            source.settimeout(0)  # what came may be TLS's own
+            try:
+                data = source.recv(65536)
+            except ssl.SSLWantReadError:
+                continue
+            finally:
+                source.settimeout(None)
             if not data:
                 return
             other[source].sendall(data)
