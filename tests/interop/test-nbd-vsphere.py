@@ -173,10 +173,16 @@ def copies_onto(folder):
 
 # The end, and what goes wrong.
 
+def ran_with(sim, command):
+    """`vdisk serve` for as long as the command runs."""
+    return subprocess.run([VDISK, "serve", disk_of(sim), "--run", command], env=environment(), check=False,
+                          text=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
+
+
 def ends_with_its_command(folder):
     with simulated(folder, "--powered-off") as sim:
         for command, code in (('nbdinfo "$uri"', 0), ("exit 3", 3)):
-            equal(run(VDISK, "serve", disk_of(sim), "--run", command).code, code, command)
+            equal(ran_with(sim, command).returncode, code, command)
             sim.is_as_before()
 
 
@@ -224,8 +230,8 @@ def secrets(folder):
         equal(result.returncode, 0, f"exit status: {result.stderr}")
         expect(sim.password not in result.stdout + result.stderr, "the password was told")
         os.environ["VDISK_PASSWORD"] = sim.password
-        result = run(VDISK, "serve", disk_of(sim), "--run", "env; echo done")
-        expect(b"done" in result.out and sim.password.encode() not in result.out,
+        result = ran_with(sim, "env; echo done")
+        expect("done" in result.stdout and sim.password not in result.stdout,
                "the command is told the password")
 
 
