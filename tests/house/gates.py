@@ -58,8 +58,7 @@ CASES = [
     ("callers", "src/base/a.h", "int vd_a(void);\n",
      "int vd_a(void);\n#define VD_B() vd_a()\n", "vd_a is called by no"),
     ("callers", "tools/callers-allow", "vd_a\n", "# vd_a\n", "no longer needed"),
-    ("origins", "docs/a.md", "see /wo" + "rk/a\n", "see /var/work/a\n", "/a"),
-    ("origins", "docs/a.md", "an age" + "nt's\n", "the User-Agent's\n", "an "),
+    ("origins", "docs/a.md", "see @ROOT@/a\n", "see /var/a\n", "a.md:1"),
     ("licence", "src/base/a.c", "int a;\n", SPDX + "int a;\n", "SPDX"),
     ("spelling", "docs/a.md", "recie" + "ve\n", "receive\n", "receive"),
     ("shell", "tools/a.sh", "#!/bin/sh\nrm $1\n", '#!/bin/sh\nrm "$1"\n', "SC2086"),
@@ -75,7 +74,7 @@ def run_gate(gate, path, text):
         shutil.copy(os.path.join(ROOT, ".clang-format"), folder)
         os.makedirs(os.path.join(folder, os.path.dirname(path)))
         with open(os.path.join(folder, path), "w", encoding="utf-8") as file:
-            file.write(text)
+            file.write(text.replace("@ROOT@", folder))
         ran = subprocess.run([os.path.join(ROOT, "tools", "check-style"), "--root", folder, gate],
                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                              check=False)
