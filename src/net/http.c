@@ -7,7 +7,6 @@
 
 #include <assert.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,7 +34,6 @@ struct vd_http {
     char server[300]; /* "host:port" */
     pthread_mutex_t lock;
     struct handle *idle; /* guarded by lock */
-    atomic_bool interrupted;
 };
 
 /* One request under way. */
@@ -292,7 +290,7 @@ static int verdict(struct exchange *exchange, uint64_t now_ms)
     bool asked = vd_net_stop_asked(exchange->http->timeouts.stop);
     if (asked && exchange->asked_ms == 0)
         exchange->asked_ms = now_ms;
-    if (atomic_load(&exchange->http->interrupted) || (asked && !exchange->request->settles))
+    if (asked && !exchange->request->settles)
         return VD_E_CANCELLED;
     if (asked && VD_MIN(silent_ms, now_ms - exchange->asked_ms) > VD_NET_GRACE_MS)
         return VD_E_CANCELLED;
@@ -509,11 +507,6 @@ void vd_http_reply_done(struct vd_http_reply *reply)
     wipe(&reply->content_range);
     wipe(&reply->etag);
     wipe(&reply->last_modified);
-}
-
-void vd_http_interrupt(struct vd_http *http)
-{
-    atomic_store(&http->interrupted, true);
 }
 
 void vd_http_free(struct vd_http *http)

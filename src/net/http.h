@@ -75,8 +75,6 @@ VD_MUST_CHECK int vd_http_send(struct vd_http *http, const struct vd_http_reques
                                struct vd_http_reply *reply, struct vd_error *err);
 /* Overwrites what it held, which may be a ticket or a cookie. */
 void vd_http_reply_done(struct vd_http_reply *reply);
-/* From any thread: requests under way end with VD_E_CANCELLED, and so do later ones. */
-void vd_http_interrupt(struct vd_http *http);
 void vd_http_free(struct vd_http *http);
 VD_DEFINE_CLEANUP(struct vd_http *, vd_http_free)
 
